@@ -1,0 +1,459 @@
+"""The bus: routes messages by name. It knows nothing of jobs."""
+
+import itertools
+import logging
+import secrets
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import attrs
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from ..errors import DuplicateWorkerError, LaneFull, StoppedError, UnknownWorkerError
+from ._lanes import Lanes, LaneStatistics
+from ._messages import BusLocalMessage, BusMessage
+from ._nursery import BackgroundNursery
+from ._subscriber import BusSubscriber
+
+logger = logging.getLogger("trioworkers.bus")
+
+
+@attrs.frozen
+class BusStatistics:
+    """A snapshot of a bus.
+
+    Attributes:
+      subscribers: Names that messages can be sent to.
+      observers: Subscribers that see every message.
+      unpublished: Messages that wait for the transport.
+      lanes: Per name, lanes that are not empty.
+      delivered: Messages delivered so far.
+      missed: Messages dropped so far, since their target had gone.
+      unobserved: Messages that observers missed so far, by being slow.
+      errors: Exceptions so far of subscribers whose lanes the bus runs.
+    """
+
+    subscribers: int
+    observers: int
+    unpublished: int
+    lanes: dict[str, LaneStatistics]
+    delivered: int
+    missed: int
+    unobserved: int
+    errors: int
+
+
+@attrs.define(eq=False)
+class _Subscription:
+    subscriber: BusSubscriber
+    lanes: Lanes
+    runs_lanes: bool
+    interests: tuple[type[BusMessage], ...]
+    scope: trio.CancelScope | None = None
+    ended: trio.Event | None = None
+
+
+class WorkerBus(ABC):
+    """Carries messages between named subscribers.
+
+    A subclass brings a transport: it implements `publish`, overrides `start`
+    and `stop` to manage connections, and calls `on_message_received` for what
+    arrives. Use it with ``async with bus:`` or ``nursery.start(bus.run)``; a
+    `WorkerRunner` does so by itself. What is sent before is kept.
+
+    Promises: messages of one sender to one target and lane arrive in the order
+    sent; a targeted message costs nothing to anyone else.
+
+    Args:
+      incarnation: Begins every job id made on this bus; random by default.
+      lane_capacity: Messages, >= 1, that wait for a slow subscriber before
+        their senders wait.
+      clock: Gives the wall time as Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        incarnation: str | None = None,
+        lane_capacity: int = 1024,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if lane_capacity < 1:
+            raise ValueError(f"lane_capacity must be an integer >= 1, not {lane_capacity!r}")
+        self.clock = clock
+        self.lane_capacity = lane_capacity
+        self._prefix = f"{incarnation or secrets.token_hex(4)}-"
+        self._counter = itertools.count(1)
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._observers: dict[str, _Subscription] = {}
+        self._wanting: dict[type[BusMessage], dict[str, _Subscription]] = {}
+        self._background = BackgroundNursery()
+        self._nursery: trio.Nursery | None = None
+        self._entered = False
+        self._delivering = False
+        self._nested: deque[BusMessage] = deque()
+        self._outbox: deque[BusMessage] = deque()
+        self._publishing = trio.Lock()
+        self._writer_wake = trio.Event()
+        self._delivered = self._missed = self._unobserved = self._errors = 0
+
+    # Life
+
+    async def start(self) -> None:
+        """Hook: connect to the transport. Called once, when the bus begins to run."""
+
+    async def stop(self) -> None:
+        """Hook: disconnect. Called once when the bus ends, shielded for at most 5 s."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the bus is between enter and exit."""
+        return self._nursery is not None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the bus until cancelled. Start it with ``nursery.start(bus.run)``."""
+        async with self:
+            task_status.started()
+            await trio.sleep_forever()
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise StoppedError("the bus was run before", "a bus runs once: make a new one")
+        self._entered = True
+        nursery = await self._background.__aenter__()
+        try:
+            await self.start()
+        except BaseException:
+            await self._background.__aexit__(*sys.exc_info())
+            raise
+        self._nursery = nursery
+        nursery.start_soon(self._write_outbox)
+        for subscription in [*self._subscriptions.values(), *self._observers.values()]:
+            if subscription.runs_lanes:
+                self._start_lanes(subscription)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        nursery, self._nursery = self._nursery, None
+        assert nursery is not None
+        try:
+            with trio.move_on_after(5, shield=True):
+                await self.stop()
+        finally:
+            nursery.cancel_scope.cancel()
+            swallowed = await self._background.__aexit__(exc_type, exc, traceback)
+        return swallowed and exc is not None
+
+    # Who is there
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that messages can be sent to."""
+        return tuple(self._subscriptions)
+
+    async def subscribe(
+        self, subscriber: BusSubscriber, *, lanes: Lanes | None = None, observe: bool = False
+    ) -> None:
+        """Deliver messages to ``subscriber`` from now on.
+
+        Doing it again for the same object changes nothing, but for its
+        `BusSubscriber.interests`, which are read again.
+
+        Args:
+          subscriber: Who wants messages.
+          lanes: Where its hooks run, if not in lanes that the bus runs.
+          observe: Whether it sees every message and isn't a target itself. An
+            observer slows nobody: what finds its lane full is dropped for it
+            and counted.
+
+        Raises:
+          DuplicateWorkerError: Another subscriber has that name.
+        """
+        await trio.lowlevel.checkpoint()
+        self.subscribe_nowait(subscriber, lanes=lanes, observe=observe)
+
+    @enable_ki_protection
+    def subscribe_nowait(
+        self, subscriber: BusSubscriber, *, lanes: Lanes | None = None, observe: bool = False
+    ) -> None:
+        """Do what `subscribe` does, without a checkpoint."""
+        if not isinstance(subscriber, BusSubscriber):
+            raise TypeError(f"expected a BusSubscriber, not {subscriber!r}")
+        name = subscriber.name
+        table = self._observers if observe else self._subscriptions
+        known = self._subscriptions.get(name) or self._observers.get(name)
+        if known is not None:
+            if known.subscriber is not subscriber:
+                raise DuplicateWorkerError(name, "the bus")
+            self._forget_interests(known)
+            known.interests = subscriber.interests
+        else:
+            known = _Subscription(
+                subscriber,
+                Lanes(self.lane_capacity, self._hook_failed) if lanes is None else lanes,
+                lanes is None,
+                subscriber.interests,
+            )
+            table[name] = known
+            if lanes is None and self._nursery is not None:
+                self._start_lanes(known)
+        if name in self._subscriptions:
+            for wanted in known.interests:
+                self._wanting.setdefault(wanted, {})[name] = known
+
+    async def unsubscribe(self, subscriber: BusSubscriber) -> None:
+        """Deliver nothing more to ``subscriber``, and cancel its hooks.
+
+        Returns when lanes that the bus runs have ended, unless called from one
+        of them. Unknown subscribers are ignored.
+        """
+        subscription = self.unsubscribe_nowait(subscriber)
+        await trio.lowlevel.checkpoint()
+        if subscription is None or subscription.ended is None:
+            return
+        if not subscription.lanes.hosts_current_task():
+            await subscription.ended.wait()
+
+    @enable_ki_protection
+    def unsubscribe_nowait(self, subscriber: BusSubscriber) -> "_Subscription | None":
+        """Do what `unsubscribe` does, without waiting for the hooks to end."""
+        for table in (self._subscriptions, self._observers):
+            found = table.get(subscriber.name)
+            if found is not None and found.subscriber is subscriber:
+                del table[subscriber.name]
+                self._forget_interests(found)
+                if found.scope is not None:
+                    found.scope.cancel()
+                subscriber.on_unsubscribed()
+                return found
+        return None
+
+    # Sending
+
+    @enable_ki_protection
+    async def send(self, message: BusMessage) -> None:
+        """Send ``message``; return when it has been handed on.
+
+        Waits while the lane of a local target is full. Always a checkpoint.
+
+        Raises:
+          TypeError: It is not a `BusMessage`.
+          UnknownWorkerError: Nobody has the name it is targeted to.
+          LaneFull: The lane is full, and the sender is one of its hooks.
+        """
+        if not isinstance(message, BusMessage):
+            raise TypeError(f"expected a BusMessage, not {message!r}")
+        await trio.lowlevel.checkpoint()
+        if isinstance(message, BusLocalMessage):
+            await self.deliver(message)
+        else:
+            await self._publish_in_order(message)
+
+    @enable_ki_protection
+    def post(self, message: BusMessage) -> None:
+        """Send a message of the job protocol: in order with `send`, never waiting.
+
+        Its number is bounded by jobs in flight and by credit. What can't be
+        handed on at once waits for the transport.
+        """
+        if isinstance(message, BusLocalMessage):
+            self.on_message_received(message)
+        else:
+            self._outbox.append(message)
+            self._writer_wake.set()
+
+    @abstractmethod
+    async def publish(self, message: BusMessage) -> None:
+        """Put ``message`` on the transport. Called for one message at a time, in order."""
+
+    async def _publish_in_order(self, message: BusMessage) -> None:
+        async with self._publishing:
+            await self._flush()
+            await self.publish(message)
+
+    # Delivering
+
+    @enable_ki_protection
+    def on_message_received(self, message: BusMessage) -> None:
+        """Deliver ``message`` to the local subscribers that it is for.
+
+        Book-keeping is done before it returns, without recursion: what
+        book-keeping sends is delivered after it, still before the return.
+
+        Raises:
+          UnknownWorkerError: Nobody here has the name it is targeted to.
+          LaneFull: A `trio.WouldBlock`: some lanes had no room for it. Those
+            named did not get it, all others did.
+        """
+        if self._delivering:
+            self._nested.append(message)
+            return
+        self._delivering = True
+        try:
+            self._deliver(message)
+        finally:
+            while self._nested:
+                try:
+                    self._deliver(self._nested.popleft())
+                except (UnknownWorkerError, LaneFull):
+                    self._missed += 1
+            self._delivering = False
+
+    @enable_ki_protection
+    async def deliver(self, message: BusMessage) -> None:
+        """Do what `on_message_received` does, but wait where a lane is full.
+
+        For transports that read from a network. A checkpoint only if it waits.
+
+        Raises:
+          UnknownWorkerError: Nobody here has the name it is targeted to.
+          LaneFull: The lane is full, and the caller is one of its hooks.
+        """
+        try:
+            self.on_message_received(message)
+            return
+        except LaneFull as error:
+            late = error.names
+        for name in late:
+            subscription = self._subscriptions.get(name)
+            while subscription is not None and not self._hand_over(subscription, message):
+                if subscription.lanes.hosts_current_task():
+                    raise LaneFull((name,))
+                await subscription.lanes.wait_room(system=message.is_system)
+                subscription = self._subscriptions.get(name)
+            if subscription is None and message.target is not None and not message.may_miss:
+                raise UnknownWorkerError(name, self.names)
+        self._observe(message)
+
+    def new_job_id(self) -> str:
+        """Return a job id that no other bus incarnation makes."""
+        return self._prefix + str(next(self._counter))
+
+    def statistics(self) -> BusStatistics:
+        """Return a snapshot."""
+        lanes = {
+            name: subscription.lanes.statistics()
+            for name, subscription in [*self._subscriptions.items(), *self._observers.items()]
+            if not subscription.lanes.is_idle
+        }
+        return BusStatistics(
+            subscribers=len(self._subscriptions),
+            observers=len(self._observers),
+            unpublished=len(self._outbox),
+            lanes=lanes,
+            delivered=self._delivered,
+            missed=self._missed,
+            unobserved=self._unobserved,
+            errors=self._errors,
+        )
+
+    def _deliver(self, message: BusMessage) -> None:
+        target = message.target
+        if target is None:
+            self._broadcast(message)
+        else:
+            subscription = self._subscriptions.get(target)
+            if subscription is None:
+                if not message.may_miss:
+                    raise UnknownWorkerError(target, self.names)
+                self._missed += 1
+            elif not self._hand_over(subscription, message):
+                raise LaneFull((target,))
+        if self._observers:
+            self._observe(message)
+
+    def _hand_over(self, subscription: _Subscription, message: BusMessage) -> bool:
+        lanes = subscription.lanes
+        if message.waits_for_room and lanes.full(system=message.is_system):
+            return False
+        self._delivered += 1
+        try:
+            hook = subscription.subscriber.on_delivery(message)
+        except LaneFull:
+            raise
+        except Exception as error:  # noqa: BLE001 - a subscriber never fails the sender
+            self._hook_failed(error)
+        else:
+            if hook is not None:
+                lanes.put(hook, message, system=message.is_system)
+        return True
+
+    def _broadcast(self, message: BusMessage) -> None:
+        full = [
+            name
+            for name, subscription in self._interested(message).items()
+            if not self._hand_over(subscription, message)
+        ]
+        if full:
+            raise LaneFull(tuple(full))
+
+    def _interested(self, message: BusMessage) -> dict[str, _Subscription]:
+        found: dict[str, _Subscription] = {}
+        for cls in type(message).__mro__:
+            found.update(self._wanting.get(cls, {}))
+        return found
+
+    def _observe(self, message: BusMessage) -> None:
+        for subscription in self._observers.values():
+            if subscription.lanes.full(system=False):
+                self._unobserved += 1
+            else:
+                subscription.lanes.put(
+                    subscription.subscriber.on_bus_message, message, system=False
+                )
+
+    # Behind the scenes
+
+    def _start_lanes(self, subscription: _Subscription) -> None:
+        assert self._nursery is not None
+        subscription.scope = trio.CancelScope()
+        subscription.ended = trio.Event()
+        self._nursery.start_soon(self._run_lanes, subscription)
+
+    async def _run_lanes(self, subscription: _Subscription) -> None:
+        assert subscription.scope is not None
+        assert subscription.ended is not None
+        try:
+            with subscription.scope:
+                async with trio.open_nursery() as nursery:
+                    subscription.lanes.start(nursery)
+                    await trio.sleep_forever()
+        finally:
+            subscription.lanes.stop()
+            subscription.ended.set()
+
+    def _forget_interests(self, subscription: _Subscription) -> None:
+        for wanted in subscription.interests:
+            names = self._wanting.get(wanted, {})
+            names.pop(subscription.subscriber.name, None)
+            if not names:
+                self._wanting.pop(wanted, None)
+
+    def _hook_failed(self, error: Exception) -> None:
+        self._errors += 1
+        logger.error("a bus subscriber raised", exc_info=error)
+
+    async def _write_outbox(self) -> None:
+        while True:
+            await self._writer_wake.wait()
+            self._writer_wake = trio.Event()
+            async with self._publishing:
+                await self._flush()
+
+    async def _flush(self) -> None:
+        while self._outbox:
+            try:
+                await self.publish(self._outbox.popleft())
+            except UnknownWorkerError:
+                self._missed += 1

@@ -1,0 +1,221 @@
+"""Messages of the job protocol, between one requester and one responder.
+
+A request goes out; updates, stream messages and one response come back, each
+with the next ``seq`` of that job; a cancel, credit, or a question for an
+update may follow the request. The bus only carries them.
+"""
+
+import math
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import attrs
+
+from ._messages import BusDataMessage, BusSystemMessage, wire_tag
+
+#: Events that a responder may send before the requester has taken any.
+CREDIT_WINDOW = 64
+
+
+class JobStatus(StrEnum):
+    """How a job ended. Values compare and serialise as plain strings.
+
+    Attributes:
+      COMPLETED: The handler succeeded.
+      CANCELLED: The requester cancelled it, or its worker stopped gracefully.
+      FAILED: The handler raised `JobError`, or answered so.
+      ERROR: The handler raised something unexpected.
+      TIMED_OUT: Its time was up.
+      LOST: Its worker crashed, vanished, or was never there.
+    """
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    ERROR = "error"
+    TIMED_OUT = "timed_out"
+    LOST = "lost"
+
+
+@attrs.frozen
+class JobFailure:
+    """Why a job did not complete, in a form that crosses processes.
+
+    Attributes:
+      type: Name of the exception's class, or a word such as ``"Cancelled"``.
+      message: What a person should read.
+      traceback: The formatted traceback where the handler ran, if it raised.
+    """
+
+    type: str
+    message: str
+    traceback: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@wire_tag("job.request")
+@attrs.define
+class BusJobRequestMessage(BusDataMessage):
+    """Asks a worker to do a job.
+
+    Attributes:
+      job_id: Identifies the job; shared by all members of a group.
+      job_name: Which `@job` handler is meant, or None for `on_job_request`.
+      payload: What the job is about.
+      deadline: When the requester stops waiting, on the sender's Trio clock.
+      parent_job_id: The job whose handler asked, if one did.
+      ancestors: The jobs above that parent, outermost first.
+      attempt: Which try this is, from 1.
+      trace: Trace context, for distributed tracing.
+      credit: Events the responder may send before more credit comes.
+    """
+
+    job_id: str
+    job_name: str | None = None
+    payload: dict[str, Any] | None = None
+    deadline: float = attrs.field(default=math.inf, kw_only=True)
+    parent_job_id: str | None = attrs.field(default=None, kw_only=True)
+    ancestors: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    attempt: int = attrs.field(default=1, kw_only=True)
+    trace: dict[str, str] | None = attrs.field(default=None, kw_only=True)
+    credit: int = attrs.field(default=CREDIT_WINDOW, kw_only=True)
+
+    waits_for_room: ClassVar[bool] = False
+
+
+@wire_tag("job.response")
+@attrs.define
+class BusJobResponseMessage(BusDataMessage):
+    """The one outcome of a job.
+
+    Attributes:
+      job_id: The job.
+      status: How it ended.
+      response: Its result.
+      error: Why it did not complete.
+      seq: How many messages of this job its worker sent before; None when
+        they are not numbered.
+    """
+
+    job_id: str
+    status: JobStatus
+    response: dict[str, Any] | None = None
+    error: JobFailure | None = attrs.field(default=None, kw_only=True)
+    seq: int | None = attrs.field(default=None, kw_only=True)
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("job.response.urgent")
+@attrs.define
+class BusJobResponseUrgentMessage(BusSystemMessage):
+    """A `BusJobResponseMessage` that overtakes the job's own events."""
+
+    job_id: str
+    status: JobStatus
+    response: dict[str, Any] | None = None
+    error: JobFailure | None = attrs.field(default=None, kw_only=True)
+    seq: int | None = attrs.field(default=None, kw_only=True)
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("job.update")
+@attrs.define
+class BusJobUpdateMessage(BusDataMessage):
+    """Progress of a job."""
+
+    job_id: str
+    update: dict[str, Any] | None = None
+    seq: int | None = attrs.field(default=None, kw_only=True)
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("job.update.urgent")
+@attrs.define
+class BusJobUpdateUrgentMessage(BusSystemMessage):
+    """Progress of a job that overtakes its other events."""
+
+    job_id: str
+    update: dict[str, Any] | None = None
+    seq: int | None = attrs.field(default=None, kw_only=True)
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("job.stream.start")
+@attrs.define
+class BusJobStreamStartMessage(BusDataMessage):
+    """A job begins to stream; ``data`` describes the stream."""
+
+    job_id: str
+    data: dict[str, Any] | None = None
+    seq: int | None = attrs.field(default=None, kw_only=True)
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("job.stream.data")
+@attrs.define
+class BusJobStreamDataMessage(BusDataMessage):
+    """One chunk of a job's stream."""
+
+    job_id: str
+    data: dict[str, Any] | None = None
+    seq: int | None = attrs.field(default=None, kw_only=True)
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("job.stream.end")
+@attrs.define
+class BusJobStreamEndMessage(BusDataMessage):
+    """A job's stream has ended; ``data`` becomes the job's response."""
+
+    job_id: str
+    data: dict[str, Any] | None = None
+    seq: int | None = attrs.field(default=None, kw_only=True)
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("job.cancel")
+@attrs.define
+class BusJobCancelMessage(BusSystemMessage):
+    """Cancels a job; the response still comes, once the handler has stopped."""
+
+    job_id: str
+    reason: str | None = None
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("job.update.request")
+@attrs.define
+class BusJobUpdateRequestMessage(BusDataMessage):
+    """Asks a worker for a progress update on a job."""
+
+    job_id: str
+
+
+@wire_tag("job.credit")
+@attrs.define
+class BusJobCreditMessage(BusSystemMessage):
+    """Lets a responder send ``credit`` more events of a job; None means any number."""
+
+    job_id: str
+    credit: int | None
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True

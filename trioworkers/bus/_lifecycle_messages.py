@@ -1,0 +1,144 @@
+"""Messages about workers: their life, their activation, the registry."""
+
+from typing import Any, ClassVar
+
+import attrs
+
+from ._messages import BusDataMessage, BusLocalMessage, BusSystemMessage, wire_tag
+from ._subscriber import BusSubscriber
+
+
+@wire_tag("worker.activate")
+@attrs.define
+class BusActivateWorkerMessage(BusDataMessage):
+    """Tells a worker to become active; ``args`` reach its `on_activated`."""
+
+    args: dict[str, Any] | None = None
+
+
+@wire_tag("worker.deactivate")
+@attrs.define
+class BusDeactivateWorkerMessage(BusDataMessage):
+    """Tells a worker to become inactive."""
+
+
+@attrs.define
+class BusAddWorkerMessage(BusLocalMessage, BusSystemMessage):
+    """Asks the local runner to run an attached worker. Never leaves the process."""
+
+    worker: BusSubscriber
+
+
+@wire_tag("worker.error")
+@attrs.define
+class BusWorkerErrorMessage(BusSystemMessage):
+    """Reports an error of a root worker to everyone."""
+
+    error: str
+
+
+@attrs.define
+class BusWorkerLocalErrorMessage(BusLocalMessage, BusSystemMessage):
+    """Reports an error of a child worker to its parent, in this process only."""
+
+    error: str
+
+    may_miss: ClassVar[bool] = True
+
+
+@wire_tag("worker.end")
+@attrs.define
+class BusEndWorkerMessage(BusDataMessage):
+    """Tells a worker to finish what it has accepted, then leave."""
+
+    reason: str | None = None
+
+    may_miss: ClassVar[bool] = True
+    waits_for_room: ClassVar[bool] = False
+
+
+@wire_tag("worker.cancel")
+@attrs.define
+class BusCancelWorkerMessage(BusSystemMessage):
+    """Tells a worker to stop now."""
+
+    reason: str | None = None
+
+    may_miss: ClassVar[bool] = True
+    waits_for_room: ClassVar[bool] = False
+
+
+@wire_tag("session.end")
+@attrs.define
+class BusEndMessage(BusDataMessage):
+    """Asks the runner that hosts ``source`` to end all its workers gracefully."""
+
+    reason: str | None = None
+
+    waits_for_room: ClassVar[bool] = False
+
+
+@wire_tag("session.cancel")
+@attrs.define
+class BusCancelMessage(BusSystemMessage):
+    """Asks the runner that hosts ``source`` to cancel all its workers."""
+
+    reason: str | None = None
+
+    waits_for_room: ClassVar[bool] = False
+
+
+@attrs.frozen
+class WorkerRegistryEntry:
+    """One worker in a registry snapshot.
+
+    Attributes:
+      name: The worker's name.
+      parent: Name of its parent, or None for a root worker.
+      active: Whether it is active.
+      bridged: Whether it exchanges pipeline frames over the bus.
+      started_at: Unix time in seconds when it became ready.
+    """
+
+    name: str
+    parent: str | None = None
+    active: bool = False
+    bridged: bool = False
+    started_at: float | None = None
+
+
+@wire_tag("worker.ready")
+@attrs.define
+class BusWorkerReadyMessage(BusDataMessage):
+    """Announces that a worker, root or child, is ready.
+
+    Attributes:
+      runner: Name of the runner that hosts it.
+      parent: Name of its parent, or None for a root worker.
+      active: Whether it started active.
+      bridged: Whether it exchanges pipeline frames over the bus.
+      started_at: Unix time in seconds when it became ready.
+    """
+
+    runner: str
+    parent: str | None = None
+    active: bool = False
+    bridged: bool = False
+    started_at: float | None = None
+
+
+@wire_tag("worker.departed")
+@attrs.define
+class BusWorkerDepartedMessage(BusSystemMessage):
+    """Announces that ``source`` has left its runner, for whatever reason."""
+
+    runner: str
+
+
+@wire_tag("registry.snapshot")
+@attrs.define
+class BusWorkerRegistryMessage(BusSystemMessage):
+    """All workers of a runner; sent when it starts, and to runners that start later."""
+
+    runner: str
+    workers: tuple[WorkerRegistryEntry, ...]

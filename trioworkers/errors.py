@@ -1,0 +1,194 @@
+"""Every exception that trioworkers raises, in one tree.
+
+::
+
+    TrioWorkersError
+    ├── JobError                a job did not complete; raised in a handler: it FAILED
+    │   └── JobGroupError       a group of jobs did not complete
+    ├── InactiveJobError        (RuntimeError) a send for a job that is not active here
+    ├── NotAttachedError        (RuntimeError) a worker or bus used before it was attached
+    ├── StoppedError            (RuntimeError) a worker, runner or bus used after its end
+    ├── UnknownWorkerError      (LookupError) a message for a name that nobody has
+    ├── UnknownJobError         (LookupError) a job id that its requester has not open
+    ├── DuplicateWorkerError    (ValueError) two workers of one name
+    ├── WaitingCircleError      a job that could only wait for itself
+    ├── LaneFull                (trio.WouldBlock) no room, and waiting would never end
+    └── MissingExtraError       (ImportError) an optional part is not installed
+
+A caller's mistake in an argument is a plain `TypeError` or `ValueError`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+import trio
+
+
+def known_names(names: Iterable[str]) -> str:
+    """Return ``names`` sorted, quoted and cut to twenty, for a message."""
+    shown = sorted(names)
+    if not shown:
+        return "none"
+    text = ", ".join(repr(name) for name in shown[:20])
+    return text if len(shown) <= 20 else f"{text} and {len(shown) - 20} more"
+
+
+class TrioWorkersError(Exception):
+    """The root: whatever this library raises on purpose is one of these."""
+
+
+@attrs.define
+class JobError(TrioWorkersError):
+    """One job did not complete. See `JobGroupError` for several.
+
+    Raised by ``async with worker.job(...)`` and `BaseWorker.call` at the
+    requester. Raised by a handler, it is that job's response: FAILED, with
+    ``reason``; any other exception would make it ERROR.
+
+    Attributes:
+      reason: What happened, for a person to read.
+      job_id: The job, or None where a handler raised it.
+      outcomes: Worker name to `JobOutcome`, of all that have one.
+    """
+
+    reason: str = "the job failed"
+    job_id: str | None = None
+    outcomes: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __str__(self) -> str:
+        return self.reason if self.job_id is None else f"job {self.job_id}: {self.reason}"
+
+
+@attrs.define
+class JobGroupError(JobError):
+    """A job group did not complete. See `JobError` for a single job.
+
+    ``outcomes`` holds every member's outcome. ``__cause__`` is an
+    `ExceptionGroup` with one `JobError` for each member that failed of its
+    own; the remote traceback is a note on it.
+    """
+
+    def __str__(self) -> str:
+        return self.reason if self.job_id is None else f"job group {self.job_id}: {self.reason}"
+
+
+@attrs.define
+class InactiveJobError(TrioWorkersError, RuntimeError):
+    """An update, chunk or response was sent for a job that isn't active here."""
+
+    job_id: str
+    worker_name: str
+
+    def __str__(self) -> str:
+        return (
+            f"worker {self.worker_name!r} has no active job {self.job_id!r}: it was answered "
+            "already, has ended, or was never asked of this worker. Send before the response, "
+            "with the `job_id` of the request."
+        )
+
+
+@attrs.define
+class NotAttachedError(TrioWorkersError, RuntimeError):
+    """Something was used before the runner gave it what it needs."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}"
+
+
+@attrs.define
+class StoppedError(TrioWorkersError, RuntimeError):
+    """Something was used after its end. Workers and runners run once."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}"
+
+
+@attrs.define
+class UnknownWorkerError(TrioWorkersError, LookupError):
+    """A message was sent to a name that nobody on the bus has."""
+
+    name: str
+    known: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"nobody on the bus is named {self.name!r}. "
+            f"Names on the bus: {known_names(self.known)}. Add the worker first, or check the name."
+        )
+
+
+@attrs.define
+class UnknownJobError(TrioWorkersError, LookupError):
+    """A job id that its requester has no open job or job group for."""
+
+    job_id: str
+    requester: str
+    known: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.requester!r} has no open job {self.job_id!r}: it has ended, or another "
+            f"requester has it. Open: {known_names(self.known)}."
+        )
+
+
+@attrs.define
+class DuplicateWorkerError(TrioWorkersError, ValueError):
+    """Two workers of one name, or one worker twice."""
+
+    name: str
+    where: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name!r} is already in {self.where}. "
+            "Names must be unique: give each worker its own."
+        )
+
+
+@attrs.define
+class WaitingCircleError(TrioWorkersError):
+    """A job could only have waited for itself, so it was not queued."""
+
+    what: str
+    chain: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} is held by an ancestor of this request, which would wait for ever: "
+            f"{' -> '.join(self.chain)}. Ask without waiting, or ask another worker."
+        )
+
+
+@attrs.define
+class LaneFull(TrioWorkersError, trio.WouldBlock):
+    """A subscriber's lane has no room, and the sender may not or must not wait."""
+
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"no room for another message to {known_names(self.names)}. A hook that waited for "
+            "it could wait for itself: send from `worker.nursery`, or send less."
+        )
+
+
+@attrs.define
+class MissingExtraError(TrioWorkersError, ImportError):
+    """An optional part was asked for that is not installed."""
+
+    feature: str
+    extra: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.feature} needs packages that are not installed. "
+            f"Run: pip install 'trioworkers[{self.extra}]'"
+        )

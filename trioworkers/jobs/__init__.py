@@ -1,0 +1,32 @@
+"""Jobs and job groups: the requester's side and the responder's side."""
+
+from ._active import current_job as current_job
+from ._context import JobContext as JobContext
+from ._context import JobGroupContext as JobGroupContext
+from ._context import call as call
+from ._group import JobGroup as JobGroup
+from ._handlers import JobHandler as JobHandler
+from ._handlers import collect_handlers as collect_handlers
+from ._handlers import is_async as is_async
+from ._handlers import job as job
+from ._handlers import resolve_payload_type as resolve_payload_type
+from ._outcomes import EVENTS as EVENTS
+from ._outcomes import JobEvent as JobEvent
+from ._outcomes import JobGroupEvent as JobGroupEvent
+from ._outcomes import JobGroupResponse as JobGroupResponse
+from ._outcomes import JobOutcome as JobOutcome
+from ._payload import to_dict as to_dict
+from ._ports import Directory as Directory
+from ._ports import Hooks as Hooks
+from ._ports import NoHooks as NoHooks
+from ._request import JobRequest as JobRequest
+from ._request import check_name as check_name
+from ._request import check_seconds as check_seconds
+from ._request import make_request as make_request
+from ._requester import REQUESTER_MESSAGES as REQUESTER_MESSAGES
+from ._requester import Requester as Requester
+from ._responder import Responder as Responder
+from ._sending import send_event as send_event
+from ._sending import send_response as send_response
+from ._sending import send_stream_end as send_stream_end
+from ._streams import EventMessage as EventMessage

@@ -1,0 +1,87 @@
+"""One job at its responder, from request to outcome."""
+
+import math
+from contextvars import ContextVar
+from typing import Any
+
+import attrs
+import trio
+from trio.lowlevel import ParkingLot
+
+from ..bus import (
+    BusJobCancelMessage,
+    BusJobRequestMessage,
+    JobFailure,
+    JobStatus,
+)
+from ._handlers import JobHandler
+
+
+@attrs.define(eq=False)
+class Answer:
+    """The outcome of a job as its responder will send it.
+
+    Attributes:
+      status: How the job ends.
+      response: Its result.
+      error: Why it did not complete.
+      urgent: Whether it overtakes the job's own events.
+    """
+
+    status: JobStatus
+    response: dict[str, Any] | None = None
+    error: JobFailure | None = None
+    urgent: bool = False
+
+
+@attrs.define(eq=False)
+class ActiveJob:
+    """A job that a responder works on.
+
+    Attributes:
+      request: What was asked.
+      handler: What serves it.
+      scope: Around the handler; has the deadline that travelled with the request.
+      cancel: The requester's cancel, once it has come.
+      answer: The outcome, once it is fixed. It goes out when the handler returns.
+      seq: Messages of this job sent so far.
+      credit: Events that may be sent before more credit comes.
+      unscheduled: Chunks sent since the last schedule point.
+    """
+
+    request: BusJobRequestMessage
+    handler: JobHandler
+    scope: trio.CancelScope
+    cancel: BusJobCancelMessage | None = None
+    answer: Answer | None = None
+    seq: int = 0
+    credit: float = math.inf
+    unscheduled: int = 0
+    _waiting: ParkingLot | None = None
+
+    @property
+    def lineage(self) -> tuple[str, tuple[str, ...]]:
+        """The job's own id, and its ancestors' from the outermost to its parent."""
+        request = self.request
+        if request.parent_job_id is None:
+            return request.job_id, ()
+        return request.job_id, (*request.ancestors, request.parent_job_id)
+
+    def grant(self, credit: int | None) -> None:
+        """Let ``credit`` more events be sent; None lets any number."""
+        self.credit = math.inf if credit is None else self.credit + credit
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake all Trio tasks that wait for credit."""
+        if self._waiting is not None:
+            self._waiting.unpark_all()
+
+    async def wait_credit(self) -> None:
+        """Wait until `wake`. Always a checkpoint."""
+        self._waiting = self._waiting or ParkingLot()
+        await self._waiting.park()
+
+
+#: The job whose handler is running, for the jobs that it requests in turn.
+current_job: ContextVar[ActiveJob | None] = ContextVar("trioworkers_current_job", default=None)

@@ -1,0 +1,158 @@
+"""``async with worker.job(...)`` and ``async with worker.job_group(...)``."""
+
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from trio.lowlevel import checkpoint, checkpoint_if_cancelled, current_task, enable_ki_protection
+
+from ..bus import CREDIT_WINDOW
+from ._group import JobGroup
+from ._outcomes import JobEvent, JobGroupEvent, JobOutcome
+from ._request import JobRequest
+from ._requester import Requester
+from ._scope import leave
+
+EventT = TypeVar("EventT", JobEvent, JobGroupEvent)
+
+
+class _GroupScope(Generic[EventT]):
+    """What `JobContext` and `JobGroupContext` share."""
+
+    __slots__ = ("_group", "_inside", "_iterated_by", "_request", "_requester", "_unscheduled")
+
+    def __init__(self, requester: Requester, request: JobRequest) -> None:
+        self._requester = requester
+        self._request = request
+        self._group: JobGroup | None = None
+        self._inside = False
+        self._iterated_by: object = None
+        self._unscheduled = 0
+
+    @property
+    def group(self) -> JobGroup:
+        """The book-keeping of the members; there from enter on."""
+        if self._group is None:
+            raise RuntimeError("the job has not been requested yet: use `async with` first")
+        return self._group
+
+    @property
+    def job_id(self) -> str:
+        """The id that all members share."""
+        return self.group.job_id
+
+    @property
+    def outcomes(self) -> dict[str, JobOutcome]:
+        """How each member ended, of those that have, by worker name."""
+        return self.group.outcomes
+
+    @enable_ki_protection
+    async def __aenter__(self) -> Self:
+        if self._group is not None:
+            raise RuntimeError("a job context can be entered once: call the method again")
+        group = self._group = self._requester.new_group(self._request)
+        group.scope.__enter__()
+        try:
+            await self._requester.wait_ready(group, self._request)
+            self._requester.send(group, self._request)
+        except BaseException as error:
+            await self._leave(error)
+            raise
+        self._inside = True
+        return self
+
+    @enable_ki_protection
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._inside = False
+        return await self._leave(exc)
+
+    async def _leave(self, exc: BaseException | None) -> bool:
+        group = self.group
+        try:
+            self._requester.discarded += group.stop_reading()
+            return await leave(group, exc, self._request.cancel_grace)
+        finally:
+            self._requester.close(group)
+
+    def __aiter__(self) -> Self:
+        task = current_task()
+        if self._iterated_by not in (None, task):
+            raise RuntimeError("the events of a job are already iterated by another Trio task")
+        self._iterated_by = task
+        return self
+
+    @enable_ki_protection
+    async def __anext__(self) -> EventT:
+        if not self._inside:
+            raise RuntimeError("the events of a job can only be iterated inside its block")
+        group = self.group
+        events = group.events
+        if events.items and self._unscheduled < CREDIT_WINDOW:
+            self._unscheduled += 1
+            await checkpoint_if_cancelled()
+            return events.take()  # type: ignore[return-value]
+        self._unscheduled = 0
+        if events.items:
+            await checkpoint()
+        while not events.items:
+            if not group.open_members:
+                await checkpoint()
+                raise StopAsyncIteration
+            if events.has_reader:
+                raise RuntimeError("the events of a job are already being iterated")
+            await events.wait_change()
+            if not self._inside:
+                raise RuntimeError("the block was left while its events were iterated")
+        return events.take()  # type: ignore[return-value]
+
+
+class JobGroupContext(_GroupScope[JobGroupEvent]):
+    """Several jobs as one scope; see `BaseWorker.job_group`.
+
+    Entering waits until all members are ready and sends the requests. Leaving
+    waits for every outcome; whichever way it is left, every handler has
+    returned by then. ``async for`` inside gives the members' events.
+
+    Checkpoints on exit, not necessarily on entry.
+    """
+
+    __slots__ = ()
+
+    @property
+    def responses(self) -> dict[str, dict[str, Any]]:
+        """What the members that completed have answered, by worker name."""
+        return self.group.responses
+
+    @property
+    def label(self) -> str | None:
+        """What to call the group in front of a person."""
+        return self._request.label
+
+
+class JobContext(_GroupScope[JobEvent]):
+    """One job as a scope; see `BaseWorker.job`. Like `JobGroupContext` for one."""
+
+    __slots__ = ()
+
+    @property
+    def response(self) -> dict[str, Any]:
+        """What the worker answered.
+
+        Raises:
+          RuntimeError: The job has not completed.
+        """
+        outcome = self.group.outcomes.get(self._request.worker_names[0])
+        if outcome is None or outcome.response is None:
+            raise RuntimeError(f"job {self.job_id} has no response: leave the block first")
+        return outcome.response
+
+
+async def call(context: JobContext) -> dict[str, Any]:
+    """Do one job from request to response. Always a checkpoint."""
+    async with context:
+        pass
+    return context.response

@@ -1,0 +1,122 @@
+"""A group's events between arrival and iteration, and the credit that bounds them."""
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+from trio.lowlevel import Abort, RaiseCancelT, Task, current_task, reschedule, wait_task_rescheduled
+
+from ._outcomes import EVENTS, JobEvent, JobGroupEvent
+from ._ports import Hooks
+from ._streams import EventMessage, MemberStream, ResponseMessage
+
+
+@attrs.define(eq=False)
+class EventBuffer:
+    """Holds at most one credit window of events per member.
+
+    An event's credit goes back to its member when a reader has taken it and
+    its hooks have run, whichever is last. Allocated at a group's first event.
+
+    Attributes:
+      keeping: Whether events are kept for a reader. Without one they only
+        pass through the hooks.
+      items: Unread events, oldest first.
+    """
+
+    hooks: Hooks
+    single: bool
+    post_credit: Callable[[str, int | None], None]
+    keeping: bool = True
+    items: deque[tuple[MemberStream, EventMessage]] = attrs.field(factory=deque)
+    streams: dict[str, MemberStream] = attrs.field(factory=dict)
+    _reader: Task | None = None
+
+    def receive(self, message: EventMessage) -> ResponseMessage | None:
+        """Take one arrival; return the outcome that was held for it, if any."""
+        stream = self._stream(message.source)
+        for due in stream.accept(message):
+            if self.keeping:
+                self.items.append((stream, due))
+                if self._reader is not None:
+                    self.wake_reader()
+            else:
+                stream.taken += 1
+            if not self.hooks.post_message(due):
+                stream.hooked += 1
+            if not self.keeping:
+                self._return_credit(stream)
+        return stream.due_outcome()
+
+    def hold(self, outcome: ResponseMessage) -> bool:
+        """Keep ``outcome`` if events that were sent before it are missing."""
+        return self._stream(outcome.source).hold(outcome)
+
+    def hook_done(self, worker_name: str) -> None:
+        """Note that the hooks of one event have run."""
+        stream = self._stream(worker_name)
+        stream.hooked += 1
+        self._return_credit(stream)
+
+    def take(self) -> JobEvent | JobGroupEvent:
+        """Return the oldest unread event; there must be one."""
+        stream, message = self.items.popleft()
+        stream.taken += 1
+        if not stream.taken & 15:
+            self._return_credit(stream)
+        kind, field = EVENTS[type(message)]
+        data = getattr(message, field)
+        if self.single:
+            return JobEvent(kind, data)
+        return JobGroupEvent(kind, stream.worker_name, data)
+
+    def stop_keeping(self) -> int:
+        """Discard unread events, now and later; return how many there were."""
+        self.keeping = False
+        self.wake_reader()
+        for stream, _ in self.items:
+            stream.taken += 1
+        discarded = len(self.items)
+        self.items.clear()
+        for stream in self.streams.values():
+            self._return_credit(stream)
+        return discarded
+
+    @property
+    def has_reader(self) -> bool:
+        """Whether a Trio task waits in `wait_change`."""
+        return self._reader is not None
+
+    async def wait_change(self) -> None:
+        """Wait for an event, or for `wake_reader`. For one Trio task at a time."""
+
+        def abort(_: RaiseCancelT) -> Abort:
+            self._reader = None
+            return Abort.SUCCEEDED
+
+        self._reader = current_task()
+        await wait_task_rescheduled(abort)
+
+    def wake_reader(self) -> None:
+        """Wake the reader, if one waits."""
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            reschedule(reader)
+
+    def _stream(self, worker_name: str) -> MemberStream:
+        stream = self.streams.get(worker_name)
+        if stream is None:
+            stream = self.streams[worker_name] = MemberStream(worker_name)
+        return stream
+
+    def _return_credit(self, stream: MemberStream) -> None:
+        if not self.keeping and not stream.unlimited and not self._any_hook():
+            stream.unlimited = True
+            self.post_credit(stream.worker_name, None)
+        else:
+            credit = stream.due_credit()
+            if credit:
+                self.post_credit(stream.worker_name, credit)
+
+    def _any_hook(self) -> bool:
+        return any(map(self.hooks.wants_message, EVENTS))

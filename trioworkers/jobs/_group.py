@@ -1,0 +1,349 @@
+"""A job group: what has come of each member.
+
+All of it is synchronous book-keeping, called at delivery or by the Trio task
+that owns the group; the waiting is in `_scope.py`.
+"""
+
+from typing import Any
+
+import trio
+from trio.lowlevel import Task, enable_ki_protection, reschedule
+
+from ..bus import (
+    BusJobCancelMessage,
+    BusJobCreditMessage,
+    BusJobResponseMessage,
+    JobFailure,
+    JobStatus,
+    WorkerBus,
+)
+from ..errors import JobError, JobGroupError
+from ._events import EventBuffer
+from ._outcomes import JobGroupResponse, JobOutcome
+from ._ports import Hooks
+from ._streams import EventMessage, ResponseMessage
+
+
+class JobGroup:
+    """Jobs that were requested together, and share a scope and a failure policy.
+
+    Made by the `job_group` methods of workers and runners, not by hand.
+
+    Attributes:
+      job_id: Shared by all members.
+      worker_names: The members, in the order asked.
+      outcomes: How each member ended, of those that have.
+      cancel_on_error: Whether one member's failure cancels the others.
+      label: What to call the group in front of a person.
+      cancellable: Whether `BaseWorker.request_cancel_job_group` may cancel it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_bus",
+        "_cause",
+        "_completed",
+        "_ended",
+        "_ended_event",
+        "_events",
+        "_failures",
+        "_hooks",
+        "_keeps_events",
+        "_open",
+        "_reason",
+        "_requester",
+        "_single",
+        "_timeout",
+        "_waiter",
+        "asked",
+        "cancel_on_error",
+        "cancellable",
+        "hint",
+        "job_id",
+        "label",
+        "outcomes",
+        "scope",
+        "worker_names",
+    )
+
+    def __init__(
+        self,
+        requester: str,
+        bus: WorkerBus,
+        hooks: Hooks,
+        worker_names: tuple[str, ...],
+        *,
+        deadline: float,
+        timeout: float | None,
+        cancel_on_error: bool,
+        label: str | None,
+        cancellable: bool,
+        single: bool,
+        keeps_events: bool,
+    ) -> None:
+        self.job_id = bus.new_job_id()
+        self.worker_names = worker_names
+        self.outcomes: dict[str, JobOutcome] = {}
+        self.cancel_on_error = cancel_on_error
+        self.label = label
+        self.cancellable = cancellable
+        self.scope = trio.CancelScope(deadline=deadline)
+        #: Whether the requests have been sent.
+        self.asked = False
+        #: What to add to "timed out": who was waited for.
+        self.hint = ""
+        self._requester = requester
+        self._bus = bus
+        self._hooks = hooks
+        self._timeout = timeout
+        self._single = single
+        self._open = set(worker_names)
+        self._reason: str | None = None
+        self._cause: JobStatus | None = None
+        self._completed = False
+        self._failures: list[str] | None = None
+        self._keeps_events = keeps_events
+        self._events: EventBuffer | None = None
+        self._waiter: Task | None = None
+        self._ended = False
+        self._ended_event: trio.Event | None = None
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else f"{len(self._open)} of {len(self.worker_names)} open"
+        return f"<JobGroup {self.job_id}, {state}{', failed' if self.failed else ''}>"
+
+    # For users
+
+    @property
+    def responses(self) -> dict[str, dict[str, Any]]:
+        """What the members that completed have answered, by worker name."""
+        return {
+            name: outcome.response or {}
+            for name, outcome in self.outcomes.items()
+            if outcome.status is JobStatus.COMPLETED
+        }
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the group has completed or failed."""
+        return not self._open or self.failed or self._completed
+
+    @property
+    def failed(self) -> bool:
+        """Whether a member's failure, or a call of `fail`, has ended the group."""
+        return self._reason is not None
+
+    async def wait(self) -> None:
+        """Wait until the group has ended, and with it all its handlers.
+
+        Raises:
+          JobGroupError: It failed, timed out or was cancelled.
+        """
+        if self._ended:
+            await trio.lowlevel.checkpoint()
+        else:
+            self._ended_event = self._ended_event or trio.Event()
+            await self._ended_event.wait()
+        error = self.make_error(body_done=True)
+        if error is not None:
+            raise error
+
+    @enable_ki_protection
+    def complete(self) -> None:
+        """End the group as it is: cancel what is open, and call that no failure."""
+        if not self.is_done:
+            self._completed = True
+            self.scope.cancel()
+
+    @enable_ki_protection
+    def fail(self, reason: str | None = None) -> None:
+        """End the group as failed: cancel what is open.
+
+        Args:
+          reason: What the error says, for a person to read.
+        """
+        if not self.is_done:
+            self._reason = reason or "the group was cancelled"
+            self.scope.cancel()
+
+    # Book-keeping at delivery, for the requester
+
+    @property
+    def open_members(self) -> set[str]:
+        """The members that have not ended. Not a copy."""
+        return self._open
+
+    @property
+    def events(self) -> EventBuffer:
+        """The group's events; allocated when first asked for."""
+        if self._events is None:
+            self._events = EventBuffer(
+                self._hooks, self._single, self._post_credit, self._keeps_events
+            )
+        return self._events
+
+    def receive_event(self, message: EventMessage) -> bool:
+        """Take an update or a part of a stream; return False if it came too late."""
+        if message.source not in self._open:
+            return False
+        outcome = self.events.receive(message)
+        if outcome is not None:
+            self._settle(outcome)
+        return True
+
+    def receive_response(self, message: ResponseMessage) -> bool:
+        """Take an outcome; return False if it isn't the member's first, or nobody asked."""
+        if message.source not in self._open:
+            return False
+        # Only an urgent outcome overtakes the job's own events.
+        waits = message.seq and isinstance(message, BusJobResponseMessage)
+        if not (waits and self.events.hold(message)):
+            self._settle(message)
+        return True
+
+    def _settle(self, message: ResponseMessage) -> None:
+        name, status = message.source, message.status
+        if status is JobStatus.COMPLETED:
+            self.outcomes[name] = JobOutcome(status, message.response or {})
+        else:
+            if status is JobStatus.CANCELLED and (self._cause is not None or self.failed):
+                status = self._cause or status
+            else:
+                self._failures = self._failures or []
+                self._failures.append(name)
+            self.outcomes[name] = JobOutcome(status, message.response, message.error)
+        self._open.discard(name)
+        self._hooks.post_message(message)
+        if status is not JobStatus.COMPLETED and self._cause is None and self.cancel_on_error:
+            self._fail_for(message)
+        if not self._open:
+            self._all_settled()
+
+    def _fail_for(self, message: ResponseMessage) -> None:
+        if not self.failed and not self._completed:
+            self._reason = f"worker {message.source!r} {describe(message.status, message.error)}"
+            self._hooks.post("on_job_error", message)
+            self.scope.cancel()
+
+    def _all_settled(self) -> None:
+        if self._cause is None and not self.failed and self._hooks.wants("on_job_completed"):
+            self._hooks.post("on_job_completed", JobGroupResponse(self.job_id, self.responses))
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            reschedule(waiter)
+        if self._events is not None:
+            self._events.wake_reader()
+
+    def settle(self, name: str, status: JobStatus, kind: str, why: str) -> None:
+        """Settle an open member of whom no outcome will come."""
+        self._settle(
+            BusJobResponseMessage(
+                self.job_id,
+                status,
+                error=JobFailure(kind, why),
+                source=name,
+                target=self._requester,
+            )
+        )
+
+    def _post_credit(self, name: str, credit: int | None) -> None:
+        if name in self._open:
+            self._bus.post(
+                BusJobCreditMessage(self.job_id, credit, source=self._requester, target=name)
+            )
+
+    # For the Trio task that owns the group
+
+    @property
+    def waiter(self) -> Task | None:
+        """The Trio task to wake when all members have ended."""
+        return self._waiter
+
+    @waiter.setter
+    def waiter(self, task: Task | None) -> None:
+        self._waiter = task
+
+    def stop_reading(self) -> int:
+        """Discard unread events, let the members go on; return how many were discarded."""
+        self._keeps_events = False
+        return self._events.stop_keeping() if self._events is not None else 0
+
+    def begin_close(self) -> None:
+        """Cancel what is open. From now on CANCELLED means the cause of closing."""
+        if self.failed:
+            self._cause, reason = JobStatus.CANCELLED, self._reason or ""
+        elif self._completed:
+            self._cause, reason = JobStatus.CANCELLED, "the group was completed"
+        elif self.scope.cancel_called:
+            self._cause, reason = JobStatus.TIMED_OUT, "time is up"
+        else:
+            self._cause, reason = JobStatus.CANCELLED, "the requester left"
+        for name in tuple(self._open):
+            if self.asked:
+                self._bus.post(
+                    BusJobCancelMessage(self.job_id, reason, source=self._requester, target=name)
+                )
+            else:
+                self.settle(name, JobStatus.CANCELLED, "NotAsked", reason)
+
+    def give_up(self, grace: float) -> None:
+        """Settle as LOST what has not stopped within ``grace`` seconds of its cancel."""
+        names = ", ".join(repr(name) for name in sorted(self._open))
+        self._reason = (
+            f"{self._reason + '; ' if self._reason else ''}"
+            f"still running {grace} s after cancel: {names}"
+        )
+        for name in tuple(self._open):
+            why = f"did not stop within {grace} s of its cancel"
+            self.settle(name, JobStatus.LOST, "WorkerLost", why)
+
+    def end(self) -> None:
+        """Mark the group as ended; wake those that `wait` for it."""
+        self._ended = True
+        if self._ended_event is not None:
+            self._ended_event.set()
+
+    def make_error(self, *, body_done: bool) -> JobError | None:
+        """Return what the block must raise, or None.
+
+        Args:
+          body_done: Whether the body ran to its end, rather than being cut off.
+        """
+        reason = self._reason
+        if reason is None:
+            if self._completed or not self.scope.cancel_called:
+                return None
+            all_completed = all(o.status is JobStatus.COMPLETED for o in self.outcomes.values())
+            if body_done and (all_completed or not self.cancel_on_error):
+                return None
+            reason = f"timed out after {self._timeout} s{self.hint}"
+        return self._error(reason)
+
+    def make_partial_error(self) -> JobError | None:
+        """Return the error of a group that ended with members failed, or None."""
+        if not self._failures:
+            return None
+        return self._error(f"{len(self._failures)} of {len(self.worker_names)} failed")
+
+    def _error(self, reason: str) -> JobError:
+        error = (JobError if self._single else JobGroupError)(reason, self.job_id, self.outcomes)
+        if self._failures:
+            error.__cause__ = ExceptionGroup(
+                "members that failed", [self._member_error(name) for name in self._failures]
+            )
+        error.__suppress_context__ = True
+        return error
+
+    def _member_error(self, name: str) -> JobError:
+        outcome = self.outcomes[name]
+        reason = f"worker {name!r} {describe(outcome.status, outcome.error)}"
+        error = JobError(reason, self.job_id, {name: outcome})
+        if outcome.error is not None and outcome.error.traceback:
+            error.add_note(f"Where it ran:\n{outcome.error.traceback}")
+        return error
+
+
+def describe(status: JobStatus, error: JobFailure | None) -> str:
+    """Return what happened to a member, in words that follow its name."""
+    words = {JobStatus.TIMED_OUT: "timed out", JobStatus.ERROR: "raised"}
+    return words.get(status, status.value) + (f": {error}" if error is not None else "")

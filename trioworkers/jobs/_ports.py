@@ -1,0 +1,63 @@
+"""What the job engine needs of its surroundings: two small protocols."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from ..bus import BusMessage
+
+
+class Directory(Protocol):
+    """Knows which workers are ready."""
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a worker of that name is ready."""
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of all workers that are ready."""
+
+    async def wait_ready(self, *names: str) -> None:
+        """Wait until all of them are ready at once. Always a checkpoint."""
+
+
+class Hooks(Protocol):
+    """Runs a worker's hooks and event handlers."""
+
+    def wants(self, event: str) -> bool:
+        """Whether anything would run for ``event``."""
+
+    def wants_message(self, message_type: type[BusMessage]) -> bool:
+        """Whether anything would run for a message of this class."""
+
+    def post(self, event: str, argument: object) -> None:
+        """Run ``event`` in the data lane, if it is wanted."""
+
+    def post_message(self, message: BusMessage) -> bool:
+        """Run what ``message`` calls for in its lane; return whether anything will."""
+
+    async def run(self, event: str, argument: object) -> object:
+        """Run ``event`` here and now; return the first value that isn't None."""
+
+    def report(self, error: Exception) -> None:
+        """Tell of an error that nobody awaits. Raises it where errors are strict."""
+
+
+class NoHooks:
+    """`Hooks` of something that has none, such as a runner."""
+
+    def wants(self, event: str) -> bool:
+        return False
+
+    def wants_message(self, message_type: type[BusMessage]) -> bool:
+        return False
+
+    def post(self, event: str, argument: object) -> None:
+        pass
+
+    def post_message(self, message: BusMessage) -> bool:
+        return False
+
+    async def run(self, event: str, argument: object) -> object:
+        return None
+
+    def report(self, error: Exception) -> None:
+        raise error

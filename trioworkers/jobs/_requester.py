@@ -1,0 +1,263 @@
+"""The requester's half: which groups are open, and what arrives for them."""
+
+import logging
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+
+import attrs
+import trio
+from trio.lowlevel import checkpoint, enable_ki_protection
+
+from ..bus import (
+    BusJobRequestMessage,
+    BusJobResponseMessage,
+    BusJobResponseUrgentMessage,
+    BusJobUpdateRequestMessage,
+    BusMessage,
+    JobStatus,
+    WorkerBus,
+)
+from ..errors import JobError, UnknownJobError, UnknownWorkerError, known_names
+from ._active import current_job
+from ._group import JobGroup
+from ._outcomes import EVENTS
+from ._ports import Directory, Hooks
+from ._request import JobRequest
+from ._scope import leave
+from ._streams import EventMessage, ResponseMessage
+
+logger = logging.getLogger("trioworkers.jobs")
+
+#: Fire-and-forget groups that one requester may have open; more wait.
+MAX_DETACHED = 1000
+#: Seconds after which waiting for a worker is logged.
+PATIENCE = 5.0
+
+
+@attrs.define(eq=False)
+class Requester:
+    """The groups that one worker, or runner, has requested.
+
+    Attributes:
+      name: Where the responses go.
+      groups: The open groups, by job id.
+      waiting: Names that are waited for until their workers are ready, by job id.
+      late: Messages for jobs that had ended, or that nobody asked for.
+      discarded: Events that nobody read before the block was left.
+    """
+
+    name: str
+    bus: WorkerBus
+    directory: Directory
+    hooks: Hooks
+    groups: dict[str, JobGroup] = attrs.field(factory=dict)
+    waiting: dict[str, str] = attrs.field(factory=dict)
+    detached: int = 0
+    late: int = 0
+    discarded: int = 0
+    _room: trio.lowlevel.ParkingLot | None = None
+    _idle: trio.lowlevel.ParkingLot | None = None
+
+    # Asking
+
+    def new_group(self, request: JobRequest, *, keeps_events: bool = True) -> JobGroup:
+        """Return a group whose scope is not entered and that nobody was asked for yet."""
+        timeout = request.timeout
+        return JobGroup(
+            self.name,
+            self.bus,
+            self.hooks,
+            request.worker_names,
+            deadline=math.inf if timeout is None else trio.current_time() + timeout,
+            timeout=timeout,
+            cancel_on_error=request.cancel_on_error,
+            label=request.label,
+            cancellable=request.cancellable,
+            single=request.single,
+            keeps_events=keeps_events,
+        )
+
+    async def wait_ready(self, group: JobGroup, request: JobRequest) -> None:
+        """Wait until all members are ready. A checkpoint only if it waits."""
+        directory = self.directory
+        for name in request.worker_names:
+            if name not in directory:
+                await self._wait_ready(group, request.worker_names)
+                break
+
+    @enable_ki_protection
+    def send(self, group: JobGroup, request: JobRequest) -> None:
+        """Send the requests, whether or not the members are ready."""
+        self.groups[group.job_id] = group
+        group.asked = True
+        parent = current_job.get()
+        parent_id, ancestors = (None, ()) if parent is None else parent.lineage
+        for name in group.worker_names:
+            message = BusJobRequestMessage(
+                group.job_id,
+                request.name,
+                request.payload,
+                deadline=group.scope.deadline,
+                parent_job_id=parent_id,
+                ancestors=ancestors,
+                source=self.name,
+                target=name,
+            )
+            if group.failed:
+                group.settle(name, JobStatus.CANCELLED, "NotAsked", "the group had failed")
+                continue
+            try:
+                self.bus.post(message)
+            except UnknownWorkerError as error:
+                group.settle(name, JobStatus.LOST, "NotDelivered", str(error))
+
+    def close(self, group: JobGroup) -> None:
+        """Forget ``group``: its owner has left it."""
+        self.groups.pop(group.job_id, None)
+        group.end()
+        if self._idle is not None and not self.groups:
+            self._idle.unpark_all()
+
+    async def wait_idle(self) -> None:
+        """Wait until no group is open. Always a checkpoint."""
+        await checkpoint()
+        while self.groups:
+            self._idle = self._idle or trio.lowlevel.ParkingLot()
+            await self._idle.park()
+
+    async def _wait_ready(self, group: JobGroup, names: tuple[str, ...]) -> None:
+        missing = known_names(name for name in names if name not in self.directory)
+        self.waiting[group.job_id] = missing
+        group.hint = f", waiting for {missing} (ready: {known_names(self.directory)})"
+        try:
+            with trio.move_on_after(PATIENCE):
+                await self.directory.wait_ready(*names)
+                group.hint = ""
+                return
+            logger.warning(
+                "%s has waited %s s for %s; workers that are ready: %s",
+                self.name,
+                PATIENCE,
+                missing,
+                known_names(self.directory),
+            )
+            await self.directory.wait_ready(*names)
+            group.hint = ""
+        finally:
+            del self.waiting[group.job_id]
+
+    # Fire and forget
+
+    @enable_ki_protection
+    async def start_detached(
+        self, nursery: trio.Nursery, request: JobRequest, *, told: bool
+    ) -> JobGroup:
+        """Send a request whose group is owned by a Trio task in ``nursery``.
+
+        Waits until the workers are ready, and while `MAX_DETACHED` such groups
+        are open. Always a checkpoint.
+
+        Args:
+          nursery: Where the owning Trio task runs.
+          request: What is asked of whom.
+          told: Whether the caller is told of a failure by the group itself.
+
+        Raises:
+          JobError: The time was up before the workers were ready.
+        """
+        group = self.new_group(request, keeps_events=False)
+        with trio.CancelScope(deadline=group.scope.deadline) as waiting:
+            await checkpoint()
+            while self.detached >= MAX_DETACHED:
+                self._room = self._room or trio.lowlevel.ParkingLot()
+                await self._room.park()
+            await self.wait_ready(group, request)
+        if waiting.cancelled_caught:
+            group.scope.cancel()
+            group.begin_close()
+            group.end()
+            raise group.make_error(body_done=False) or AssertionError("no error after timeout")
+        nursery.start_soon(self._own, group, request.cancel_grace, told, name="job group")
+        self.detached += 1
+        self.send(group, request)
+        return group
+
+    @enable_ki_protection
+    async def _own(self, group: JobGroup, cancel_grace: float, told: bool) -> None:
+        group.scope.__enter__()
+        try:
+            await leave(group, None, cancel_grace)
+            error = group.make_partial_error()
+        except JobError as failure:
+            error = failure
+        finally:
+            self.detached -= 1
+            if self._room is not None:
+                self._room.unpark()
+            self.close(group)
+        if error is not None and not told and not self._is_handled(group):
+            self.hooks.report(error)
+
+    def _is_handled(self, group: JobGroup) -> bool:
+        events = ["on_job_response", "on_job_error" if group.failed else "on_job_completed"]
+        return any(map(self.hooks.wants, events))
+
+    # Commands
+
+    def find(self, job_id: str) -> JobGroup:
+        """Return the open group with that id.
+
+        Raises:
+          LookupError: There is none.
+        """
+        group = self.groups.get(job_id)
+        if group is None:
+            raise UnknownJobError(job_id, self.name, tuple(self.groups))
+        return group
+
+    def ask_for_update(self, job_id: str, worker_name: str) -> BusJobUpdateRequestMessage | None:
+        """Return the message that asks for an update, or None if the member has ended."""
+        group = self.find(job_id)
+        if worker_name not in group.worker_names:
+            raise ValueError(
+                f"{worker_name!r} is not in job {job_id}; "
+                f"its members are {known_names(group.worker_names)}"
+            )
+        if worker_name not in group.open_members:
+            return None
+        return BusJobUpdateRequestMessage(job_id, source=self.name, target=worker_name)
+
+    # Book-keeping at delivery
+
+    def receive_event(self, message: EventMessage) -> None:
+        """Take an update or a part of a stream."""
+        group = self.groups.get(message.job_id)
+        if group is None or not group.receive_event(message):
+            self.late += 1
+
+    def receive_response(self, message: ResponseMessage) -> None:
+        """Take an outcome."""
+        group = self.groups.get(message.job_id)
+        if group is None or not group.receive_response(message):
+            self.late += 1
+
+    def hook_done(self, message: EventMessage) -> None:
+        """Note that the hooks of an event have run."""
+        group = self.groups.get(message.job_id)
+        if group is not None:
+            group.events.hook_done(message.source)
+
+    def workers_departed(self, names: Collection[str]) -> None:
+        """Settle as LOST what workers that are gone will not answer."""
+        for group in list(self.groups.values()):
+            for name in group.open_members.intersection(names):
+                group.settle(name, JobStatus.LOST, "WorkerLost", "its worker has left")
+
+
+#: What a requester takes, by message class.
+REQUESTER_MESSAGES: dict[type[BusMessage], Callable[[Requester, Any], None]] = {
+    BusJobResponseMessage: Requester.receive_response,
+    BusJobResponseUrgentMessage: Requester.receive_response,
+    **dict.fromkeys(EVENTS, Requester.receive_event),
+}

@@ -1,0 +1,349 @@
+"""The responder's half: runs handlers, and sends what they have to say.
+
+A handler is a Trio task of the worker's nursery. One that has finished waits
+for the next job instead of ending, since starting a task costs more than
+waking one.
+"""
+
+import math
+import traceback
+from collections.abc import Mapping
+from contextvars import Context
+
+import attrs
+import trio
+from trio.lowlevel import (
+    Abort,
+    ParkingLot,
+    RaiseCancelT,
+    Task,
+    current_task,
+    enable_ki_protection,
+    reschedule,
+    wait_task_rescheduled,
+)
+
+from ..bus import (
+    BusJobCancelMessage,
+    BusJobCreditMessage,
+    BusJobRequestMessage,
+    BusJobResponseMessage,
+    BusJobResponseUrgentMessage,
+    JobFailure,
+    JobStatus,
+    WorkerBus,
+    call_interruptible,
+)
+from ..errors import InactiveJobError, JobError, WaitingCircleError, known_names
+from ._active import ActiveJob, Answer, current_job
+from ._handlers import JobHandler
+from ._payload import from_dict, to_dict
+from ._ports import Hooks
+from ._queues import Tombstones, Turns
+
+#: Finished handler tasks that a worker keeps for the next job.
+MAX_PARKED = 64
+
+
+@attrs.define(eq=False)
+class _Parked:
+    task: Task
+    job: ActiveJob | None = None
+
+
+@attrs.define(eq=False)
+class Responder:
+    """The jobs that one worker works on.
+
+    Attributes:
+      name: The worker's name.
+      worker: What handlers get as ``self``.
+      active: Jobs whose outcome has not gone out, by job id.
+      ending: Whether only requests from running handlers are accepted.
+      closed: The outcome for everything, once the worker is stopping.
+      duplicates: Requests that came twice.
+    """
+
+    name: str
+    worker: object
+    bus: WorkerBus
+    hooks: Hooks
+    handlers: Mapping[str, JobHandler]
+    fallback: JobHandler
+    nursery: trio.Nursery
+    context: Context
+    active: dict[str, ActiveJob] = attrs.field(factory=dict)
+    tombstones: Tombstones = attrs.field(factory=Tombstones)
+    ending: bool = False
+    closed: Answer | None = None
+    duplicates: int = 0
+    _parked: list[_Parked] = attrs.field(factory=list)
+    _turns: dict[str, Turns] = attrs.field(factory=dict)
+    _idle: ParkingLot = attrs.field(factory=ParkingLot)
+
+    # Book-keeping at delivery
+
+    def request(self, message: BusJobRequestMessage) -> None:
+        """Start the handler for a request, or answer at once why not."""
+        job_id = message.job_id
+        if self.closed is not None:
+            self._refuse(message, self.closed)
+        elif self.ending and message.parent_job_id is None:
+            self._refuse(message, _stopped(JobStatus.CANCELLED, self.name, "is ending"))
+        elif job_id in self.active:
+            self.duplicates += 1
+        elif self.tombstones.take(job_id):
+            pass  # its cancel came first, and was answered
+        else:
+            handler = self.handlers.get(message.job_name) if message.job_name else None
+            if handler is None:
+                if not self.hooks.wants("on_job_request"):
+                    self._refuse(message, self._no_handler(message))
+                    return
+                handler = self.fallback
+            self._start(message, handler)
+
+    def cancel(self, message: BusJobCancelMessage) -> None:
+        """Cancel a job. One that is unknown is answered, and remembered."""
+        job = self.active.get(message.job_id)
+        if job is not None:
+            if job.cancel is None:
+                job.cancel = message
+                job.scope.cancel()
+            return
+        self.bus.post(
+            BusJobResponseMessage(
+                message.job_id,
+                JobStatus.CANCELLED,
+                error=JobFailure("Cancelled", message.reason or "cancelled before it began"),
+                source=self.name,
+                target=message.source,
+            )
+        )
+        if self.closed is None:
+            self.tombstones.add(message)
+
+    def credit(self, message: BusJobCreditMessage) -> None:
+        """Let a job send more events."""
+        job = self.active.get(message.job_id)
+        if job is not None:
+            job.grant(message.credit)
+
+    def requester_departed(self, name: str) -> None:
+        """Cancel what a requester that has gone was waiting for."""
+        self.tombstones.forget_requester(name)
+        for job in self.active.values():
+            if job.request.source == name and job.cancel is None:
+                job.cancel = BusJobCancelMessage(
+                    job.request.job_id, "the requester has gone", source=name, target=self.name
+                )
+                job.scope.cancel()
+
+    def close(self, status: JobStatus, why: str) -> None:
+        """From now on answer every request, and every interrupted job, with ``status``."""
+        if self.closed is None:
+            self.closed = _stopped(status, self.name, why)
+
+    async def wait_idle(self) -> None:
+        """Wait until no job is active. Always a checkpoint."""
+        await trio.lowlevel.checkpoint()
+        while self.active:
+            await self._idle.park()
+
+    # For the senders
+
+    def sending(self, job_id: str) -> ActiveJob:
+        """Return the job that something is to be sent for.
+
+        Raises:
+          InactiveJobError: It is unknown here, or its outcome is fixed.
+        """
+        job = self.active.get(job_id)
+        if job is None or job.answer is not None:
+            raise InactiveJobError(job_id, self.name)
+        return job
+
+    # Running
+
+    def _start(self, message: BusJobRequestMessage, handler: JobHandler) -> None:
+        job = ActiveJob(
+            message, handler, trio.CancelScope(deadline=message.deadline), credit=message.credit
+        )
+        if handler.sequential:
+            turns = self._turns.setdefault(str(handler.name), Turns(str(handler.name)))
+            try:
+                turns.check_circle(message)
+            except WaitingCircleError as error:
+                self._refuse(message, Answer(JobStatus.FAILED, error=failure_of(error)))
+                return
+            turns.join(job)
+        self.active[message.job_id] = job
+        if self._parked:
+            parked = self._parked.pop()
+            parked.job = job
+            parked.task.context = self.context.copy()
+            reschedule(parked.task)
+        else:
+            self.context.run(self.nursery.start_soon, self._serve, job)
+
+    @enable_ki_protection
+    async def _serve(self, job: ActiveJob) -> None:
+        parked = _Parked(current_task(), job)
+
+        def abort(_: RaiseCancelT) -> Abort:
+            self._parked.remove(parked)
+            return Abort.SUCCEEDED
+
+        while parked.job is not None:
+            await self._run(parked.job)
+            parked.job = None
+            if self.closed is None and len(self._parked) < MAX_PARKED:
+                self._parked.append(parked)
+                await wait_task_rescheduled(abort)
+
+    async def _run(self, job: ActiveJob) -> None:
+        """Run one handler; whatever happens, send its outcome."""
+        try:
+            await self._handle(job)
+        except BaseException as error:
+            rest = self._interrupted(job, error)
+            if rest is error:
+                raise
+            raise rest from None
+        finally:
+            self._finish(job)
+
+    async def _handle(self, job: ActiveJob) -> None:
+        request, scope = job.request, job.scope
+        if self.closed is not None:
+            job.answer = self.closed
+            return
+        try:
+            with scope:
+                # A handler whose scope is already cancelled is never called.
+                if job.cancel is None and (request.deadline == math.inf or not scope.cancel_called):
+                    result = await self._call(job)
+                    if job.answer is None:
+                        response = to_dict(result, "the value that a job handler returns")
+                        job.answer = Answer(JobStatus.COMPLETED, response)
+                    elif result is not None:
+                        raise InactiveJobError(request.job_id, self.name)
+        except Exception as error:  # noqa: BLE001 - it is the job's outcome
+            job.answer = Answer(_status_of(error), error=failure_of(error))
+        if job.answer is None or scope.cancelled_caught:
+            await self._stopped_early(job)
+
+    async def _stopped_early(self, job: ActiveJob) -> None:
+        cancel = job.cancel
+        if cancel is None:
+            failure = JobFailure("TimedOut", "time is up")
+            job.answer = job.answer or Answer(JobStatus.TIMED_OUT, error=failure)
+            return
+        failure = JobFailure("Cancelled", cancel.reason or "cancelled by the requester")
+        job.answer = job.answer or Answer(JobStatus.CANCELLED, error=failure)
+        if self.hooks.wants("on_job_cancelled"):
+            try:
+                await self.hooks.run("on_job_cancelled", cancel)
+            except Exception as error:  # noqa: BLE001 - `report` decides
+                self.hooks.report(error)
+
+    async def _call(self, job: ActiveJob) -> object:
+        handler, request = job.handler, job.request
+        current_job.set(job)
+        if handler.sequential:
+            await self._turns[str(handler.name)].wait_turn(job)
+        if handler.payload_type is None:
+            return await call_interruptible(handler.function, self.worker, request)
+        payload: object = from_dict(request.payload, handler.payload_type)
+        return await call_interruptible(handler.function, self.worker, request, payload)
+
+    def _interrupted(self, job: ActiveJob, error: BaseException) -> BaseException:
+        """Answer for a handler that something larger than its job has stopped.
+
+        Returns:
+          What must go on: ``error`` without the part that the answer tells.
+        """
+        told, rest = None, error
+        if isinstance(error, BaseExceptionGroup):
+            told, remaining = error.split(Exception)
+            rest = error if remaining is None else remaining
+        if told is not None:
+            job.answer = Answer(JobStatus.ERROR, error=failure_of(told))
+        elif isinstance(error, Exception):
+            pass  # a hook's error, where those are strict; the outcome stands
+        elif not _only_cancelled(error):
+            job.answer = Answer(JobStatus.LOST, error=failure_of(error))
+        elif job.answer is None:
+            job.answer = self.closed or _stopped(JobStatus.LOST, self.name, "was cancelled")
+        return rest
+
+    def _finish(self, job: ActiveJob) -> None:
+        """Send the outcome of a handler that has returned."""
+        job_id = job.request.job_id
+        del self.active[job_id]
+        if job.handler.sequential:
+            self._turns[str(job.handler.name)].leave(job)
+        job.wake()
+        answer = job.answer or _stopped(JobStatus.LOST, self.name, "lost the job")
+        cls = BusJobResponseUrgentMessage if answer.urgent else BusJobResponseMessage
+        self.bus.post(
+            cls(
+                job_id,
+                answer.status,
+                answer.response,
+                error=answer.error,
+                seq=job.seq,
+                source=self.name,
+                target=job.request.source,
+            )
+        )
+        if not self.active:
+            self._idle.unpark_all()
+
+    # Refusing
+
+    def _refuse(self, request: BusJobRequestMessage, answer: Answer) -> None:
+        self.bus.post(
+            BusJobResponseMessage(
+                request.job_id,
+                answer.status,
+                error=answer.error,
+                seq=0,
+                source=self.name,
+                target=request.source,
+            )
+        )
+
+    def _no_handler(self, request: BusJobRequestMessage) -> Answer:
+        asked = "a job without a name" if request.job_name is None else f"job {request.job_name!r}"
+        why = f"worker {self.name!r} has no handler for {asked}; "
+        why += f"its handlers: {known_names(self.handlers)}"
+        return Answer(JobStatus.ERROR, error=JobFailure("NoHandler", why))
+
+
+def failure_of(error: BaseException) -> JobFailure:
+    """Return ``error`` in a form that crosses processes."""
+    text = "".join(traceback.format_exception(error))
+    message = error.reason if isinstance(error, JobError) else str(error)
+    return JobFailure(type(error).__name__, message, text)
+
+
+def _status_of(error: Exception) -> JobStatus:
+    return JobStatus.FAILED if _is_job_error(error) else JobStatus.ERROR
+
+
+def _is_job_error(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_job_error, error.exceptions))
+    return isinstance(error, JobError)
+
+
+def _only_cancelled(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_only_cancelled, error.exceptions))
+    return isinstance(error, trio.Cancelled)
+
+
+def _stopped(status: JobStatus, name: str, why: str) -> Answer:
+    kind = "WorkerLost" if status is JobStatus.LOST else "WorkerStopped"
+    return Answer(status, error=JobFailure(kind, f"worker {name!r} {why}"))

@@ -1,0 +1,74 @@
+"""What a handler sends while its job is active: events and its answer."""
+
+from trio.lowlevel import checkpoint, checkpoint_if_cancelled, enable_ki_protection
+
+from ..bus import (
+    CREDIT_WINDOW,
+    BusJobStreamDataMessage,
+    BusJobStreamEndMessage,
+    JobStatus,
+)
+from ._active import Answer
+from ._payload import to_dict
+from ._responder import Responder
+from ._streams import EventMessage
+
+
+@enable_ki_protection
+async def send_event(
+    responder: Responder, cls: type[EventMessage], job_id: str, data: object
+) -> None:
+    """Send an update or a part of a stream; wait for credit if there is none.
+
+    Always a cancellation point. A schedule point too, but for chunks: those
+    are one at least once per `CREDIT_WINDOW`.
+
+    Raises:
+      InactiveJobError: The job isn't active here, or is not any more.
+      TypeError: The data is not a dict, an attrs instance or None.
+    """
+    job = responder.sending(job_id)
+    sent = to_dict(data, "what a job sends")
+    if cls is BusJobStreamDataMessage and job.credit > 0 and job.unscheduled < CREDIT_WINDOW:
+        job.unscheduled += 1
+        await checkpoint_if_cancelled()
+    else:
+        job.unscheduled = 0
+        if job.credit > 0:
+            await checkpoint()
+    while job.credit <= 0:
+        await job.wait_credit()
+        responder.sending(job_id)
+    # While it waited, another Trio task may have answered.
+    if job.answer is not None or job_id not in responder.active:
+        responder.sending(job_id)
+    job.credit -= 1
+    seq = job.seq
+    job.seq = seq + 1
+    responder.bus.post(cls(job_id, sent, seq=seq, source=responder.name, target=job.request.source))
+
+
+@enable_ki_protection
+async def send_response(
+    responder: Responder, job_id: str, response: object, status: JobStatus, *, urgent: bool
+) -> None:
+    """Fix the outcome of a job; it goes out when the handler returns. Always a checkpoint.
+
+    Raises:
+      InactiveJobError: The job isn't active here, or is answered.
+      TypeError: The response is not a dict, an attrs instance or None.
+      ValueError: The status is not a `JobStatus`.
+    """
+    responder.sending(job_id)
+    answer = Answer(JobStatus(status), to_dict(response, "a job's response"), urgent=urgent)
+    await checkpoint()
+    responder.sending(job_id).answer = answer
+
+
+@enable_ki_protection
+async def send_stream_end(responder: Responder, job_id: str, data: object) -> None:
+    """End a stream, and fix the outcome as COMPLETED with ``data``. Always a checkpoint."""
+    await send_event(responder, BusJobStreamEndMessage, job_id, data)
+    job = responder.sending(job_id)
+    job.answer = Answer(JobStatus.COMPLETED, to_dict(data, "what a job sends"))
+    job.wake()

@@ -1,0 +1,278 @@
+"""What an attached worker is made of: lanes, hooks, and its two halves."""
+
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+
+import attrs
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from ..bus import (
+    BusJobCancelMessage,
+    BusJobCreditMessage,
+    BusJobRequestMessage,
+    BusJobResponseMessage,
+    BusMessage,
+    BusSubscriber,
+    Hook,
+    JobFailure,
+    JobStatus,
+    Lanes,
+    LaneStatistics,
+    WorkerBus,
+)
+from ..errors import LaneFull
+from ..jobs import REQUESTER_MESSAGES, JobHandler, Requester, Responder, current_job
+from ._events import EventHandlers
+from ._hooks import WorkerHooks
+from ._registry import ReadyHandler, WorkerRegistry
+from ._types import WorkerReadyData
+
+
+@attrs.frozen
+class WorkerStatistics:
+    """A snapshot of a worker. All but the counters at the end are 0 when it is idle.
+
+    Attributes:
+      active_jobs: Jobs whose handlers run or wait for their turn.
+      job_groups: Groups that it has requested and that have not ended.
+      detached_groups: Of those, the ones that were fired and forgotten.
+      waiting_for: Workers that requests wait for, by job id.
+      early_cancels: Cancels whose requests have not come.
+      early_messages: Messages that wait for the worker to start.
+      lanes: What its hooks have before them.
+      late_messages: Counts messages for jobs that had ended.
+      duplicate_requests: Counts requests that came twice.
+      discarded_events: Counts events that nobody read.
+      hook_errors: Counts what hooks raised.
+    """
+
+    active_jobs: int
+    job_groups: int
+    detached_groups: int
+    waiting_for: dict[str, str]
+    early_cancels: int
+    early_messages: int
+    lanes: LaneStatistics
+    late_messages: int
+    duplicate_requests: int
+    discarded_events: int
+    hook_errors: int
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+class Engine:
+    """The working parts of an attached worker.
+
+    Before `begin`, messages for the responder's half are kept; the
+    requester's half works from the start.
+    """
+
+    __slots__ = ("_watched", "bus", "early", "hooks", "lanes", "registry", "requester", "responder")
+
+    def __init__(
+        self,
+        worker: object,
+        name: str,
+        bus: WorkerBus,
+        registry: WorkerRegistry,
+        overridden: frozenset[str],
+        handlers: EventHandlers,
+    ) -> None:
+        self.bus = bus
+        self.registry = registry
+        self.lanes = Lanes(bus.lane_capacity, _raise)
+        self.hooks = WorkerHooks(worker, overridden, handlers, self.lanes, self._event_done)
+        self.requester = Requester(name, bus, registry, self.hooks)
+        self.responder: Responder | None = None
+        self.early: list[BusMessage] = []
+        self._watched: dict[tuple[str, ReadyHandler], None] = {}
+        registry.watch_departures(self.remote_workers_departed)
+
+    # Watching other workers
+
+    def watch(self, name: str) -> None:
+        """Run `on_worker_ready` whenever worker ``name`` gets ready."""
+        self._watch(name, self._worker_ready)
+
+    def watch_with(self, name: str, method: Callable[[WorkerReadyData], Awaitable[object]]) -> None:
+        """Run ``method`` whenever worker ``name`` gets ready."""
+        self._watch(name, partial(self.hooks.post_call, method))
+
+    def _watch(self, name: str, handler: ReadyHandler) -> None:
+        self._watched[name, handler] = None
+        self.registry.watch(name, handler)
+
+    def watch_roots(self) -> None:
+        """Run `on_worker_ready` for local root workers, if anything would run."""
+        if self.hooks.wants("on_worker_ready"):
+            self.registry.watch_roots(self._worker_ready)
+
+    def _worker_ready(self, data: WorkerReadyData) -> None:
+        if data.worker_name != self.requester.name:
+            self.hooks.post("on_worker_ready", data)
+
+    # Life
+
+    def _event_done(self, message: object) -> None:
+        self.requester.hook_done(message)  # type: ignore[arg-type]
+
+    def begin(
+        self,
+        worker: object,
+        handlers: dict[str, JobHandler],
+        fallback: JobHandler,
+        nursery: trio.Nursery,
+    ) -> Responder:
+        """Make the responder's half; hooks and handlers run in ``nursery`` from now on."""
+        context = copy_context()
+        context.run(current_job.set, None)
+        responder = self.responder = Responder(
+            self.requester.name,
+            worker,
+            self.bus,
+            self.hooks,
+            handlers,
+            fallback,
+            nursery,
+            context,
+        )
+        self.lanes.start(nursery)
+        return responder
+
+    def keep(self, message: BusMessage) -> None:
+        """Keep a message that came before `begin`.
+
+        Raises:
+          LaneFull: There are as many as a lane would hold.
+        """
+        if len(self.early) >= self.bus.lane_capacity:
+            raise LaneFull((self.requester.name,))
+        self.early.append(message)
+
+    def close(self, status: JobStatus, why: str) -> None:
+        """From now on answer all requests, and interrupted jobs, with ``status``."""
+        if self.responder is not None:
+            self.responder.close(status, why)
+
+    async def leave_groups(self, reason: str) -> None:
+        """Fail the groups that others' Trio tasks have opened, and wait for them."""
+        for group in list(self.requester.groups.values()):
+            group.fail(reason)
+        await self.requester.wait_idle()
+
+    @enable_ki_protection
+    def release(self, subscriber: BusSubscriber) -> None:
+        """Leave bus and registry, and leave nobody waiting."""
+        self.close(JobStatus.LOST, "has left")
+        self.lanes.stop()
+        for group in list(self.requester.groups.values()):
+            for name in tuple(group.open_members):
+                group.settle(name, JobStatus.LOST, "RequesterLost", "its requester has stopped")
+        for name, handler in self._watched:
+            self.registry.unwatch(name, handler)
+        self._watched.clear()
+        self.registry.unwatch_roots(self._worker_ready)
+        self.registry.unwatch_departures(self.remote_workers_departed)
+        self.registry.unregister(self.requester.name)
+        self.bus.unsubscribe_nowait(subscriber)
+        early, self.early = self.early, []
+        for message in early:
+            if isinstance(message, BusJobRequestMessage | BusJobCancelMessage):
+                self._answer_lost(message)
+
+    def _answer_lost(self, message: BusJobRequestMessage | BusJobCancelMessage) -> None:
+        name = self.requester.name
+        why = JobFailure("WorkerLost", f"worker {name!r} left before it started")
+        self.bus.post(
+            BusJobResponseMessage(
+                message.job_id, JobStatus.LOST, error=why, source=name, target=message.source
+            )
+        )
+
+    def remote_workers_departed(self, names: tuple[str, ...]) -> None:
+        """End what depends on workers of other runners that have gone."""
+        self.requester.workers_departed(names)
+        if self.responder is not None:
+            for name in names:
+                self.responder.requester_departed(name)
+
+    async def wait_idle(self) -> None:
+        """Wait until no job, group or hook is in flight. Always a checkpoint."""
+        while True:
+            if self.responder is not None:
+                await self.responder.wait_idle()
+            await self.requester.wait_idle()
+            await self.lanes.wait_idle()
+            if self.is_idle:
+                return
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job, group or hook is in flight."""
+        jobs = self.responder.active if self.responder is not None else {}
+        return not jobs and not self.requester.groups and self.lanes.is_idle
+
+    def statistics(self) -> WorkerStatistics:
+        """Return a snapshot."""
+        responder, requester = self.responder, self.requester
+        return WorkerStatistics(
+            active_jobs=len(responder.active) if responder else 0,
+            job_groups=len(requester.groups),
+            detached_groups=requester.detached,
+            waiting_for=dict(requester.waiting),
+            early_cancels=responder.tombstones.count() if responder else 0,
+            early_messages=len(self.early),
+            lanes=self.lanes.statistics(),
+            late_messages=requester.late,
+            duplicate_requests=responder.duplicates if responder else 0,
+            discarded_events=requester.discarded,
+            hook_errors=self.hooks.errors,
+        )
+
+
+# What is done at delivery, by message class. The requester's half posts its
+# hooks itself, since what was held back or came too late has none (yet).
+
+
+def _to_requester(receive: Callable[[Requester, Any], None]) -> Callable[[Engine, Any], None]:
+    def deliver(engine: Engine, message: Any) -> None:
+        receive(engine.requester, message)
+
+    return deliver
+
+
+def _to_responder_request(engine: Engine, message: Any) -> Hook | None:
+    if engine.responder is None:
+        engine.keep(message)
+        return None
+    engine.responder.request(message)
+    return engine.hooks.hook_for(message)
+
+
+def _to_responder_cancel(engine: Engine, message: Any) -> Hook | None:
+    if engine.responder is None:
+        engine.keep(message)
+        return None
+    engine.responder.cancel(message)
+    return engine.hooks.hook_for(message)
+
+
+def _to_responder_credit(engine: Engine, message: Any) -> Hook | None:
+    if engine.responder is not None:
+        engine.responder.credit(message)
+    return None
+
+
+#: Exactly these classes; a user's subclass of one is a user's message.
+JOB_MESSAGES: dict[type[BusMessage], Callable[[Engine, Any], Hook | None]] = {
+    BusJobRequestMessage: _to_responder_request,
+    BusJobCancelMessage: _to_responder_cancel,
+    BusJobCreditMessage: _to_responder_credit,
+    **{cls: _to_requester(receive) for cls, receive in REQUESTER_MESSAGES.items()},
+}

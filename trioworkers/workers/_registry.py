@@ -1,0 +1,191 @@
+"""Which workers are known, here and at other runners."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from ..bus import WorkerRegistryEntry
+from ..errors import DuplicateWorkerError
+from ._types import WorkerReadyData
+
+logger = logging.getLogger("trioworkers.workers")
+
+#: Called with a worker that is ready; must not wait.
+ReadyHandler = Callable[[WorkerReadyData], None]
+#: Called with the names of remote workers that have left; must not wait.
+DepartureHandler = Callable[[tuple[str, ...]], None]
+
+
+class WorkerRegistry:
+    """The workers that are ready, on this runner and on others.
+
+    Iterating gives their names. A runner owns one; its workers share it.
+
+    Args:
+      runner_name: Whose registry it is; decides what is local.
+    """
+
+    def __init__(self, runner_name: str) -> None:
+        self.runner_name = runner_name
+        self._ready: dict[str, WorkerReadyData] = {}
+        self._watches: dict[str, dict[ReadyHandler, None]] = {}
+        self._root_watches: dict[ReadyHandler, None] = {}
+        self._departure_watches: dict[DepartureHandler, None] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ready
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ready)
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def get(self, name: str) -> WorkerReadyData | None:
+        """Return what is known of a worker, or None."""
+        return self._ready.get(name)
+
+    @property
+    def local_workers(self) -> tuple[str, ...]:
+        """Names of the ready workers of this runner."""
+        return tuple(n for n, d in self._ready.items() if d.runner == self.runner_name)
+
+    @property
+    def remote_workers(self) -> tuple[str, ...]:
+        """Names of the ready workers of other runners."""
+        return tuple(n for n, d in self._ready.items() if d.runner != self.runner_name)
+
+    @property
+    def watch_count(self) -> int:
+        """How many watches there are."""
+        watches = sum(map(len, self._watches.values()))
+        return watches + len(self._root_watches) + len(self._departure_watches)
+
+    def snapshot(self) -> tuple[WorkerRegistryEntry, ...]:
+        """Return the ready workers of this runner, as they go to other runners."""
+        return tuple(
+            WorkerRegistryEntry(d.worker_name, d.parent, d.active, d.bridged, d.started_at)
+            for d in self._ready.values()
+            if d.runner == self.runner_name
+        )
+
+    @enable_ki_protection
+    def register(self, data: WorkerReadyData) -> bool:
+        """Note that a worker is ready; return whether that is news.
+
+        Watches of its name run before it returns.
+
+        Raises:
+          DuplicateWorkerError: Another runner has a worker of that name.
+        """
+        known = self._ready.get(data.worker_name)
+        if known is not None and known.runner != data.runner:
+            raise DuplicateWorkerError(data.worker_name, f"runner {known.runner!r}")
+        self._ready[data.worker_name] = data
+        if known is not None:
+            return False
+        handlers = dict(self._watches.get(data.worker_name, {}))
+        if data.parent is None and data.runner == self.runner_name:
+            handlers.update(self._root_watches)
+        for handler in handlers:
+            _call(handler, data)
+        return True
+
+    @enable_ki_protection
+    def unregister(self, name: str) -> None:
+        """Forget a worker that has left; unknown names are ignored."""
+        data = self._ready.pop(name, None)
+        if data is not None and data.runner != self.runner_name:
+            self._tell_departed((name,))
+
+    @enable_ki_protection
+    def unregister_runner(self, runner: str) -> tuple[str, ...]:
+        """Forget all workers of another runner that has gone; return their names."""
+        gone = tuple(n for n, d in self._ready.items() if d.runner == runner)
+        for name in gone:
+            del self._ready[name]
+        if gone and runner != self.runner_name:
+            self._tell_departed(gone)
+        return gone
+
+    @enable_ki_protection
+    def watch(self, name: str, handler: ReadyHandler) -> None:
+        """Call ``handler`` whenever a worker of that name gets ready.
+
+        At once, if one is. Doing it again with an equal handler changes
+        nothing, but calls it again if one is ready.
+        """
+        self._watches.setdefault(name, {})[handler] = None
+        data = self._ready.get(name)
+        if data is not None:
+            _call(handler, data)
+
+    @enable_ki_protection
+    def unwatch(self, name: str, handler: ReadyHandler) -> None:
+        """Undo a `watch`; one that isn't there is ignored."""
+        handlers = self._watches.get(name, {})
+        handlers.pop(handler, None)
+        if not handlers:
+            self._watches.pop(name, None)
+
+    @enable_ki_protection
+    def watch_roots(self, handler: ReadyHandler) -> None:
+        """Call ``handler`` for each root worker of this runner, present and future."""
+        if handler not in self._root_watches:
+            self._root_watches[handler] = None
+            for data in list(self._ready.values()):
+                if data.parent is None and data.runner == self.runner_name:
+                    _call(handler, data)
+
+    def unwatch_roots(self, handler: ReadyHandler) -> None:
+        """Undo a `watch_roots`; one that isn't there is ignored."""
+        self._root_watches.pop(handler, None)
+
+    def watch_departures(self, handler: DepartureHandler) -> None:
+        """Call ``handler`` with the names of workers of other runners that leave.
+
+        A local worker answers all its jobs before it leaves, so that nobody
+        needs to be told of it.
+        """
+        self._departure_watches[handler] = None
+
+    def unwatch_departures(self, handler: DepartureHandler) -> None:
+        """Undo a `watch_departures`; one that isn't there is ignored."""
+        self._departure_watches.pop(handler, None)
+
+    async def wait_ready(self, *names: str) -> None:
+        """Wait until workers of all these names are ready at once. Always a checkpoint."""
+        arrived = trio.Event()
+
+        def check(_: WorkerReadyData) -> None:
+            if all(name in self._ready for name in names):
+                arrived.set()
+
+        try:
+            for name in names:
+                self.watch(name, check)
+            await arrived.wait()
+        finally:
+            for name in names:
+                self.unwatch(name, check)
+
+    def _tell_departed(self, names: tuple[str, ...]) -> None:
+        for handler in list(self._departure_watches):
+            handler(names)
+
+
+def _call(handler: ReadyHandler, data: WorkerReadyData) -> None:
+    try:
+        handler(data)
+    except Exception:
+        logger.exception("a watch of worker %r raised", data.worker_name)
+
+
+def entries_of(runner: str, entries: Iterable[WorkerRegistryEntry]) -> tuple[WorkerReadyData, ...]:
+    """Return the workers of another runner's snapshot."""
+    return tuple(
+        WorkerReadyData(e.name, runner, e.parent, e.active, e.bridged, e.started_at)
+        for e in entries
+    )

@@ -1,0 +1,460 @@
+"""`WorkerRunner`: hosts workers in one process."""
+
+import itertools
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import attrs
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from ..bus import (
+    BackgroundNursery,
+    BusAddWorkerMessage,
+    BusCancelMessage,
+    BusCancelWorkerMessage,
+    BusEndMessage,
+    BusEndWorkerMessage,
+    BusMessage,
+    BusStatistics,
+    BusSubscriber,
+    BusWorkerDepartedMessage,
+    BusWorkerErrorMessage,
+    BusWorkerReadyMessage,
+    BusWorkerRegistryMessage,
+    Hook,
+    MemoryChannelBus,
+    WorkerBus,
+)
+from ..errors import NotAttachedError, StoppedError
+from ..jobs import REQUESTER_MESSAGES, NoHooks, Requester, check_name
+from ._engine import WorkerStatistics
+from ._events import EventHandler, EventHandlers, call_handler
+from ._registry import WorkerRegistry, entries_of
+from ._requesting import Requesting
+from ._types import WorkerErrorData, WorkerParams, WorkerReadyData
+from ._worker import BaseWorker, attach_all
+
+logger = logging.getLogger("trioworkers.workers")
+
+H = TypeVar("H", bound=EventHandler)
+
+_numbers = itertools.count()
+
+
+@attrs.frozen
+class RunnerStatistics:
+    """A snapshot of a runner.
+
+    Attributes:
+      workers: Of each of its workers, by name.
+      bus: Of its bus.
+      job_groups: Groups that the runner itself has open.
+      waiting_for: Workers that the runner's own requests wait for, by job id.
+      remote_workers: Workers of other runners that are known.
+      watches: Watches in its registry.
+      errors: Counts what was reported instead of raised (``strict=False``).
+    """
+
+    workers: dict[str, WorkerStatistics]
+    bus: BusStatistics
+    job_groups: int
+    waiting_for: dict[str, str]
+    remote_workers: int
+    watches: int
+    errors: int
+
+
+class WorkerRunner(Requesting, BusSubscriber):
+    """Hosts workers: a nursery, a bus and a registry.
+
+    Use it as ``async with WorkerRunner() as runner:``. Leaving normally ends
+    the workers gracefully: they finish what they have accepted. Leaving by an
+    exception cancels them. Or let it run by itself: ``await runner.run()``, or
+    ``await nursery.start(runner.run)``. Either way all its Trio tasks have
+    ended then. A runner runs once.
+
+    App code asks workers through `job`, `job_group` and `call`.
+
+    Args:
+      name: Unique among the runners of a bus; made up if None.
+      bus: The bus to use; a `MemoryChannelBus` of its own if None. One that
+        is not running is run by the runner.
+      strict: Whether what a hook raises, and what crashes a worker, ends the
+        runner, as an `ExceptionGroup`. If not, it is logged and counted, and
+        told to `on_error` handlers and to the parent's `on_worker_failed`.
+
+    Events: ``on_ready(runner)`` when the workers added before the start run;
+    ``on_error(runner, data: WorkerErrorData)`` when an error was reported.
+    """
+
+    def __init__(
+        self, *, name: str | None = None, bus: WorkerBus | None = None, strict: bool = True
+    ) -> None:
+        if name is not None:
+            check_name(name, "a runner name")
+        if bus is not None and not isinstance(bus, WorkerBus):
+            raise TypeError(f"bus must be a WorkerBus or None, not {bus!r}")
+        self._name = name or f"runner#{next(_numbers)}"
+        self._bus = MemoryChannelBus() if bus is None else bus
+        self._registry = WorkerRegistry(self._name)
+        self._asking = Requester(self._name, self._bus, self._registry, NoHooks())
+        self._strict = strict
+        self._events = EventHandlers(("on_ready", "on_error"))
+        self._workers: dict[str, BaseWorker] = {}
+        self._nursery: trio.Nursery | None = None
+        self._stack: AsyncExitStack | None = None
+        self._left = False
+        self._errors = 0
+        self._end_requested = trio.Event()
+        self._ending = False
+        self._changed = trio.lowlevel.ParkingLot()
+
+    def __repr__(self) -> str:
+        return f"<WorkerRunner {self._name!r} of {len(self._workers)} workers>"
+
+    # What it has
+
+    @property
+    def name(self) -> str:
+        """Its name on the bus."""
+        return self._name
+
+    @property
+    def bus(self) -> WorkerBus:
+        """The bus that it and its workers use."""
+        return self._bus
+
+    @property
+    def registry(self) -> WorkerRegistry:
+        """The workers that are ready, here and at other runners of the bus."""
+        return self._registry
+
+    @property
+    def workers(self) -> tuple[BaseWorker, ...]:
+        """Its workers, root workers and children, that have not ended."""
+        return tuple(self._workers.values())
+
+    def get_worker(self, name: str) -> BaseWorker | None:
+        """Return its worker of that name, or None."""
+        return self._workers.get(name)
+
+    def statistics(self) -> RunnerStatistics:
+        """Return a snapshot."""
+        return RunnerStatistics(
+            workers={name: worker.statistics() for name, worker in self._workers.items()},
+            bus=self._bus.statistics(),
+            job_groups=len(self._asking.groups),
+            waiting_for=dict(self._asking.waiting),
+            remote_workers=len(self._registry.remote_workers),
+            watches=self._registry.watch_count,
+            errors=self._errors,
+        )
+
+    async def add_workers(self, *workers: BaseWorker) -> None:
+        """Add root workers, before or while running. Always a checkpoint.
+
+        When it returns, messages to them are kept; they may not be ready yet.
+
+        Raises:
+          DuplicateWorkerError: A name is taken, or there twice; none was added.
+          StoppedError: The runner has ended, or a worker was added before.
+        """
+        if self._left:
+            raise StoppedError(f"runner {self._name!r} has ended", "make a new one")
+        await trio.lowlevel.checkpoint()
+        attach_all(workers, self._registry, self._bus)
+        for worker in workers:
+            self._adopt(worker)
+
+    # Running
+
+    async def run(
+        self,
+        *,
+        auto_end: bool = True,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run the workers until they have ended.
+
+        Args:
+          auto_end: Whether to return once all root workers have ended; waits
+            for the first one to be added if there is none. If not, runs until
+            `end` or `cancel`.
+          task_status: For ``nursery.start``: started when the workers run.
+
+        Raises:
+          ExceptionGroup: Workers crashed, or hooks raised (``strict=True``).
+        """
+        async with self:
+            task_status.started()
+            seen = bool(self._workers)
+            while not self._end_requested.is_set():
+                if auto_end and seen and not self._workers:
+                    break
+                await self._changed.park()
+                seen = seen or bool(self._workers)
+
+    async def __aenter__(self) -> Self:
+        if self._stack is not None:
+            raise StoppedError(f"runner {self._name!r} was run before", "make a new one")
+        stack = self._stack = AsyncExitStack()
+        try:
+            if not self._bus.is_running:
+                await stack.enter_async_context(self._bus)
+            self._nursery = await stack.enter_async_context(BackgroundNursery())
+            await self._bus.subscribe(self)
+            for worker in self._workers.values():
+                self._nursery.start_soon(self._run_worker, worker, name=worker.name)
+            await self._announce()
+        except BaseException as error:
+            self._abandon()
+            await stack.__aexit__(type(error), error, error.__traceback__)
+            raise
+        self._fire("on_ready")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        stack = self._stack
+        assert stack is not None
+        body_done = exc is None
+        if exc is None:
+            try:
+                self.end_nowait()
+                while self._workers:
+                    await self._changed.park()
+                await self._tell_departure()
+            except BaseException as error:  # noqa: BLE001 - handed to the nursery
+                exc = error
+        self._left = True
+        try:
+            swallowed = await stack.__aexit__(
+                None if exc is None else type(exc), exc, None if exc is None else exc.__traceback__
+            )
+        finally:
+            self._abandon()
+        if body_done and exc is not None and not swallowed:
+            raise exc
+        return bool(swallowed) and not body_done
+
+    async def end(self, *, reason: str | None = None) -> None:
+        """End all workers gracefully: they finish what they have accepted. Only asks."""
+        await trio.lowlevel.checkpoint()
+        self.end_nowait(reason)
+
+    @enable_ki_protection
+    def end_nowait(self, reason: str | None = None) -> None:
+        """Do what `end` does, without a checkpoint."""
+        self._end_requested.set()
+        self._changed.unpark_all()
+        if self._nursery is not None and not self._ending:
+            self._ending = True
+            self._nursery.start_soon(self._end_workers, reason)
+
+    async def cancel(self, *, reason: str | None = None) -> None:
+        """Cancel all workers. Only asks; leave the block, or wait for `run`."""
+        await trio.lowlevel.checkpoint()
+        self.cancel_nowait(reason)
+
+    @enable_ki_protection
+    def cancel_nowait(self, reason: str | None = None) -> None:
+        """Do what `cancel` does, without a checkpoint."""
+        self._end_requested.set()
+        self._changed.unpark_all()
+        for worker in list(self._workers.values()):
+            self._bus.post(BusCancelWorkerMessage(reason, source=self._name, target=worker.name))
+
+    # Events
+
+    def event_handler(self, event: str) -> Callable[[H], H]:
+        """Decorate a function to be called with the runner and the event's data."""
+
+        def add(handler: H) -> H:
+            self.add_event_handler(event, handler)
+            return handler
+
+        return add
+
+    def add_event_handler(self, event: str, handler: EventHandler) -> None:
+        """Call ``handler``, sync or async, with the runner and the event's data.
+
+        Raises:
+          ValueError: There is no such event.
+        """
+        self._events.add(event, handler)
+
+    # For the bus
+
+    @property
+    def interests(self) -> tuple[type[BusMessage], ...]:
+        """The broadcasts that a runner acts on."""
+        return tuple(cls for cls in _RUNNER_MESSAGES if cls is not BusAddWorkerMessage)
+
+    def on_delivery(self, message: BusMessage) -> Hook | None:
+        """Do the book-keeping for a message; a runner has no hooks."""
+        for_job = REQUESTER_MESSAGES.get(type(message))
+        if for_job is not None:
+            for_job(self._asking, message)
+        else:
+            for_runner = _RUNNER_MESSAGES.get(type(message))
+            if for_runner is not None:
+                for_runner(self, message)
+        return None
+
+    def _receive_add(self, message: BusAddWorkerMessage) -> None:
+        if isinstance(message.worker, BaseWorker):
+            self._adopt(message.worker)
+
+    def _receive_end(self, message: BusEndMessage) -> None:
+        if message.source in self._workers:
+            self.end_nowait(message.reason)
+
+    def _receive_cancel(self, message: BusCancelMessage) -> None:
+        if message.source in self._workers:
+            self.cancel_nowait(message.reason)
+
+    def _receive_ready(self, message: BusWorkerReadyMessage) -> None:
+        if message.runner != self._name:
+            self._registry.register(
+                WorkerReadyData(
+                    message.source,
+                    message.runner,
+                    message.parent,
+                    message.active,
+                    message.bridged,
+                    message.started_at,
+                )
+            )
+
+    def _receive_departed(self, message: BusWorkerDepartedMessage) -> None:
+        if message.runner != self._name:
+            if message.source == message.runner:
+                self._registry.unregister_runner(message.runner)
+            else:
+                self._registry.unregister(message.source)
+
+    def _receive_registry(self, message: BusWorkerRegistryMessage) -> None:
+        if message.runner == self._name:
+            return
+        for data in entries_of(message.runner, message.workers):
+            self._registry.register(data)
+        if message.target is None:  # a runner that has just started: tell it of ours
+            self._bus.post(
+                BusWorkerRegistryMessage(
+                    self._name, self._registry.snapshot(), source=self._name, target=message.runner
+                )
+            )
+
+    def _receive_error(self, message: BusWorkerErrorMessage) -> None:
+        if message.source not in self._workers:
+            self._fire("on_error", WorkerErrorData(message.source, message.error))
+
+    # Behind the scenes
+
+    def _requester(self) -> Requester:
+        if self._left:
+            raise StoppedError(f"runner {self._name!r} has ended", "make a new one")
+        if self._nursery is None:
+            raise NotAttachedError(
+                f"runner {self._name!r} does not run yet", "use `async with runner:` or `run`"
+            )
+        return self._asking
+
+    @enable_ki_protection
+    def _adopt(self, worker: BaseWorker) -> None:
+        self._workers[worker.name] = worker
+        if self._nursery is not None:
+            self._nursery.start_soon(self._run_worker, worker, name=worker.name)
+        self._changed.unpark_all()
+
+    async def _run_worker(self, worker: BaseWorker) -> None:
+        assert self._nursery is not None
+        on_error = None if self._strict else partial(self._report, worker)
+        try:
+            await worker.run(WorkerParams(self._nursery, on_error))
+        except Exception as error:
+            if self._strict:
+                raise
+            self._report(worker, error)
+        finally:
+            self._forget(worker)
+
+    @enable_ki_protection
+    def _forget(self, worker: BaseWorker) -> None:
+        self._workers.pop(worker.name, None)
+        parent = self._workers.get(worker.parent) if worker.parent is not None else None
+        if parent is not None:
+            parent.forget_child(worker)
+        worker.abandon()
+        self._changed.unpark_all()
+
+    def _report(self, worker: BaseWorker, error: Exception) -> None:
+        self._errors += 1
+        logger.error("worker %r failed", worker.name, exc_info=error)
+        text = f"{type(error).__name__}: {error}"
+        self._bus.post(worker.error_message(text))
+        self._fire("on_error", WorkerErrorData(worker.name, text))
+
+    def _fire(self, event: str, *args: object) -> None:
+        if self._nursery is None:
+            return
+        for handler in self._events.of(event):
+            self._nursery.start_soon(self._run_handler, handler, *args)
+
+    async def _run_handler(self, handler: EventHandler, *args: object) -> None:
+        try:
+            await call_handler(handler, self, *args)
+        except Exception as error:
+            if self._strict:
+                raise
+            self._errors += 1
+            logger.error("an event handler of %r failed", self, exc_info=error)
+
+    async def _end_workers(self, reason: str | None) -> None:
+        """End in two steps, so that a handler can still ask a worker that is idle."""
+        for worker in self._workers.values():
+            worker.begin_ending()
+        busy = list(self._workers.values())
+        while busy:
+            await busy[0].wait_idle()
+            busy = [worker for worker in self._workers.values() if not worker.is_idle]
+        for worker in list(self._workers.values()):
+            if worker.parent is None:
+                self._bus.post(BusEndWorkerMessage(reason, source=self._name, target=worker.name))
+
+    async def _announce(self) -> None:
+        await self._bus.send(BusWorkerRegistryMessage(self._name, (), source=self._name))
+
+    async def _tell_departure(self) -> None:
+        await self._bus.send(BusWorkerDepartedMessage(self._name, source=self._name))
+
+    @enable_ki_protection
+    def _abandon(self) -> None:
+        """Leave the bus, whatever the workers did."""
+        self._left = True
+        for worker in list(self._workers.values()):
+            worker.abandon()
+        self._workers.clear()
+        self._bus.unsubscribe_nowait(self)
+        for group in list(self._asking.groups.values()):
+            group.fail(f"runner {self._name!r} has ended")
+
+
+_RUNNER_MESSAGES: dict[type[BusMessage], Callable[[WorkerRunner, Any], None]] = {
+    BusAddWorkerMessage: WorkerRunner._receive_add,
+    BusEndMessage: WorkerRunner._receive_end,
+    BusCancelMessage: WorkerRunner._receive_cancel,
+    BusWorkerReadyMessage: WorkerRunner._receive_ready,
+    BusWorkerDepartedMessage: WorkerRunner._receive_departed,
+    BusWorkerRegistryMessage: WorkerRunner._receive_registry,
+    BusWorkerErrorMessage: WorkerRunner._receive_error,
+}
