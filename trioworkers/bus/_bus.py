@@ -19,7 +19,7 @@ from ..errors import DuplicateWorkerError, LaneFull, StoppedError, UnknownWorker
 from ._lanes import Lanes, LaneStatistics
 from ._messages import BusLocalMessage, BusMessage
 from ._nursery import BackgroundNursery
-from ._subscriber import BusSubscriber
+from ._subscriber import BusSubscriber, Hook
 
 logger = logging.getLogger("trioworkers.bus")
 
@@ -55,6 +55,7 @@ class _Subscription:
     lanes: Lanes
     runs_lanes: bool
     interests: tuple[type[BusMessage], ...]
+    deliver: Callable[[BusMessage], Hook | None]
     scope: trio.CancelScope | None = None
     ended: trio.Event | None = None
 
@@ -204,6 +205,7 @@ class WorkerBus(ABC):
                 Lanes(self.lane_capacity, self._hook_failed) if lanes is None else lanes,
                 lanes is None,
                 subscriber.interests,
+                subscriber.on_delivery,
             )
             table[name] = known
             if lanes is None and self._nursery is not None:
@@ -301,7 +303,14 @@ class WorkerBus(ABC):
             return
         self._delivering = True
         try:
-            self._deliver(message)
+            # The common case first, without a further call.
+            subscription = self._subscriptions.get(message.target)  # type: ignore[arg-type]
+            if (
+                subscription is None
+                or self._observers
+                or not self._hand_over(subscription, message)
+            ):
+                self._deliver(message)
         finally:
             while self._nested:
                 try:
@@ -374,19 +383,18 @@ class WorkerBus(ABC):
             self._observe(message)
 
     def _hand_over(self, subscription: _Subscription, message: BusMessage) -> bool:
-        lanes = subscription.lanes
-        if message.waits_for_room and lanes.full(system=message.is_system):
+        if message.waits_for_room and subscription.lanes.full(system=message.is_system):
             return False
         self._delivered += 1
         try:
-            hook = subscription.subscriber.on_delivery(message)
+            hook = subscription.deliver(message)
         except LaneFull:
             raise
         except Exception as error:  # noqa: BLE001 - a subscriber never fails the sender
             self._hook_failed(error)
         else:
             if hook is not None:
-                lanes.put(hook, message, system=message.is_system)
+                subscription.lanes.put(hook, message, system=message.is_system)
         return True
 
     def _broadcast(self, message: BusMessage) -> None:

@@ -1,7 +1,5 @@
 """The bus inside one process."""
 
-from trio.lowlevel import enable_ki_protection
-
 from ._bus import WorkerBus
 from ._messages import BusMessage
 
@@ -17,10 +15,8 @@ class MemoryChannelBus(WorkerBus):
         """Deliver ``message``, waiting for room where a lane is full."""
         await self.deliver(message)
 
-    @enable_ki_protection
-    def post(self, message: BusMessage) -> None:
-        """See `WorkerBus.post`."""
-        self.on_message_received(message)
+    #: See `WorkerBus.post`: what is posted is delivered at once.
+    post = WorkerBus.on_message_received
 
     async def _publish_in_order(self, message: BusMessage) -> None:
         await self.publish(message)

@@ -26,6 +26,7 @@ from ._request import make_request as make_request
 from ._requester import REQUESTER_MESSAGES as REQUESTER_MESSAGES
 from ._requester import Requester as Requester
 from ._responder import Responder as Responder
+from ._sending import send_chunk as send_chunk
 from ._sending import send_event as send_event
 from ._sending import send_response as send_response
 from ._sending import send_stream_end as send_stream_end

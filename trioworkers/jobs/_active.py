@@ -2,7 +2,6 @@
 
 import math
 from contextvars import ContextVar
-from typing import Any
 
 import attrs
 import trio
@@ -11,27 +10,9 @@ from trio.lowlevel import ParkingLot
 from ..bus import (
     BusJobCancelMessage,
     BusJobRequestMessage,
-    JobFailure,
-    JobStatus,
 )
+from ._answers import Answer
 from ._handlers import JobHandler
-
-
-@attrs.define(eq=False)
-class Answer:
-    """The outcome of a job as its responder will send it.
-
-    Attributes:
-      status: How the job ends.
-      response: Its result.
-      error: Why it did not complete.
-      urgent: Whether it overtakes the job's own events.
-    """
-
-    status: JobStatus
-    response: dict[str, Any] | None = None
-    error: JobFailure | None = None
-    urgent: bool = False
 
 
 @attrs.define(eq=False)
@@ -46,6 +27,7 @@ class ActiveJob:
       answer: The outcome, once it is fixed. It goes out when the handler returns.
       seq: Messages of this job sent so far.
       credit: Events that may be sent before more credit comes.
+      waiting: Trio tasks that wait for credit.
       unscheduled: Chunks sent since the last schedule point.
     """
 
@@ -57,7 +39,7 @@ class ActiveJob:
     seq: int = 0
     credit: float = math.inf
     unscheduled: int = 0
-    _waiting: ParkingLot | None = None
+    waiting: ParkingLot | None = None
 
     @property
     def lineage(self) -> tuple[str, tuple[str, ...]]:
@@ -74,13 +56,13 @@ class ActiveJob:
 
     def wake(self) -> None:
         """Wake all Trio tasks that wait for credit."""
-        if self._waiting is not None:
-            self._waiting.unpark_all()
+        if self.waiting is not None:
+            self.waiting.unpark_all()
 
     async def wait_credit(self) -> None:
         """Wait until `wake`. Always a checkpoint."""
-        self._waiting = self._waiting or ParkingLot()
-        await self._waiting.park()
+        self.waiting = self.waiting or ParkingLot()
+        await self.waiting.park()
 
 
 #: The job whose handler is running, for the jobs that it requests in turn.

@@ -1,11 +1,13 @@
 """``async with worker.job(...)`` and ``async with worker.job_group(...)``."""
 
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from trio.lowlevel import checkpoint, checkpoint_if_cancelled, current_task, enable_ki_protection
 
 from ..bus import CREDIT_WINDOW
+from ._events import EventBuffer
 from ._group import JobGroup
 from ._outcomes import JobEvent, JobGroupEvent, JobOutcome
 from ._request import JobRequest
@@ -18,7 +20,15 @@ EventT = TypeVar("EventT", JobEvent, JobGroupEvent)
 class _GroupScope(Generic[EventT]):
     """What `JobContext` and `JobGroupContext` share."""
 
-    __slots__ = ("_group", "_inside", "_iterated_by", "_request", "_requester", "_unscheduled")
+    __slots__ = (
+        "_events",
+        "_group",
+        "_inside",
+        "_iterated_by",
+        "_request",
+        "_requester",
+        "_unscheduled",
+    )
 
     def __init__(self, requester: Requester, request: JobRequest) -> None:
         self._requester = requester
@@ -26,6 +36,7 @@ class _GroupScope(Generic[EventT]):
         self._group: JobGroup | None = None
         self._inside = False
         self._iterated_by: object = None
+        self._events: EventBuffer | None = None
         self._unscheduled = 0
 
     @property
@@ -49,52 +60,59 @@ class _GroupScope(Generic[EventT]):
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise RuntimeError("a job context can be entered once: call the method again")
-        group = self._group = self._requester.new_group(self._request)
+        requester, request = self._requester, self._request
+        group = self._group = JobGroup(requester, request, keeps_events=True)
         group.scope.__enter__()
         try:
-            await self._requester.wait_ready(group, self._request)
-            self._requester.send(group, self._request)
+            if not requester.are_ready(request.worker_names):
+                await requester.wait_ready(group)
+            requester.send(group)
         except BaseException as error:
-            await self._leave(error)
+            await leave(requester, group, error)
             raise
         self._inside = True
         return self
 
     @enable_ki_protection
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> Coroutine[Any, Any, bool]:
         self._inside = False
-        return await self._leave(exc)
-
-    async def _leave(self, exc: BaseException | None) -> bool:
-        group = self.group
-        try:
-            self._requester.discarded += group.stop_reading()
-            return await leave(group, exc, self._request.cancel_grace)
-        finally:
-            self._requester.close(group)
+        return leave(self._requester, self.group, exc)
 
     def __aiter__(self) -> Self:
         task = current_task()
         if self._iterated_by not in (None, task):
             raise RuntimeError("the events of a job are already iterated by another Trio task")
         self._iterated_by = task
+        self._events = self.group.events
         return self
 
     @enable_ki_protection
     async def __anext__(self) -> EventT:
+        events = self._events
+        if (
+            events is not None
+            and events.items
+            and self._inside
+            and self._unscheduled < CREDIT_WINDOW
+        ):
+            self._unscheduled += 1
+            await checkpoint_if_cancelled()
+        else:
+            await self._wait_event()
+            events = self.group.events
+        return events.take()  # type: ignore[return-value]
+
+    async def _wait_event(self) -> None:
+        """Wait until there is an event to take. Always a checkpoint."""
         if not self._inside:
             raise RuntimeError("the events of a job can only be iterated inside its block")
         group = self.group
         events = group.events
-        if events.items and self._unscheduled < CREDIT_WINDOW:
-            self._unscheduled += 1
-            await checkpoint_if_cancelled()
-            return events.take()  # type: ignore[return-value]
         self._unscheduled = 0
         if events.items:
             await checkpoint()
@@ -107,7 +125,6 @@ class _GroupScope(Generic[EventT]):
             await events.wait_change()
             if not self._inside:
                 raise RuntimeError("the block was left while its events were iterated")
-        return events.take()  # type: ignore[return-value]
 
 
 class JobGroupContext(_GroupScope[JobGroupEvent]):

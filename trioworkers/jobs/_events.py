@@ -34,19 +34,28 @@ class EventBuffer:
 
     def receive(self, message: EventMessage) -> ResponseMessage | None:
         """Take one arrival; return the outcome that was held for it, if any."""
-        stream = self._stream(message.source)
-        for due in stream.accept(message):
-            if self.keeping:
-                self.items.append((stream, due))
-                if self._reader is not None:
-                    self.wake_reader()
-            else:
-                stream.taken += 1
-            if not self.hooks.post_message(due):
-                stream.hooked += 1
-            if not self.keeping:
-                self._return_credit(stream)
-        return stream.due_outcome()
+        stream = self.streams.get(message.source)
+        if stream is None:
+            stream = self._stream(message.source)
+        if message.seq == stream.expected and not stream.ahead:
+            stream.expected += 1
+            self._enter(stream, message)
+        else:
+            for due in stream.accept(message):
+                self._enter(stream, due)
+        return stream.due_outcome() if stream.held is not None else None
+
+    def _enter(self, stream: MemberStream, message: EventMessage) -> None:
+        if self.keeping:
+            self.items.append((stream, message))
+            if self._reader is not None:
+                self.wake_reader()
+        else:
+            stream.taken += 1
+        if not (self.hooks.used and self.hooks.post_message(message)):
+            stream.hooked += 1
+        if not self.keeping:
+            self._return_credit(stream)
 
     def hold(self, outcome: ResponseMessage) -> bool:
         """Keep ``outcome`` if events that were sent before it are missing."""

@@ -4,10 +4,11 @@ All of it is synchronous book-keeping, called at delivery or by the Trio task
 that owns the group; the waiting is in `_scope.py`.
 """
 
+import math
 from typing import Any
 
 import trio
-from trio.lowlevel import Task, enable_ki_protection, reschedule
+from trio.lowlevel import Abort, RaiseCancelT, Task, enable_ki_protection, reschedule
 
 from ..bus import (
     BusJobCancelMessage,
@@ -15,12 +16,12 @@ from ..bus import (
     BusJobResponseMessage,
     JobFailure,
     JobStatus,
-    WorkerBus,
 )
 from ..errors import JobError, JobGroupError
 from ._events import EventBuffer
 from ._outcomes import JobGroupResponse, JobOutcome
-from ._ports import Hooks
+from ._ports import Asker
+from ._request import JobRequest
 from ._streams import EventMessage, ResponseMessage
 
 
@@ -31,88 +32,83 @@ class JobGroup:
 
     Attributes:
       job_id: Shared by all members.
-      worker_names: The members, in the order asked.
       outcomes: How each member ended, of those that have.
-      cancel_on_error: Whether one member's failure cancels the others.
-      label: What to call the group in front of a person.
-      cancellable: Whether `BaseWorker.request_cancel_job_group` may cancel it.
     """
 
     __slots__ = (
         "__weakref__",
-        "_bus",
+        "_asker",
         "_cause",
         "_completed",
         "_ended",
         "_ended_event",
         "_events",
         "_failures",
-        "_hooks",
-        "_keeps_events",
-        "_open",
         "_reason",
-        "_requester",
-        "_single",
-        "_timeout",
-        "_waiter",
         "asked",
-        "cancel_on_error",
-        "cancellable",
         "hint",
         "job_id",
-        "label",
+        "keeps_events",
+        "open_members",
         "outcomes",
+        "request",
         "scope",
-        "worker_names",
+        "waiter",
     )
 
-    def __init__(
-        self,
-        requester: str,
-        bus: WorkerBus,
-        hooks: Hooks,
-        worker_names: tuple[str, ...],
-        *,
-        deadline: float,
-        timeout: float | None,
-        cancel_on_error: bool,
-        label: str | None,
-        cancellable: bool,
-        single: bool,
-        keeps_events: bool,
-    ) -> None:
-        self.job_id = bus.new_job_id()
-        self.worker_names = worker_names
+    def __init__(self, asker: Asker, request: JobRequest, *, keeps_events: bool) -> None:
+        timeout = request.timeout
+        deadline = math.inf if timeout is None else trio.current_time() + timeout
+        self.job_id = asker.bus.new_job_id()
         self.outcomes: dict[str, JobOutcome] = {}
-        self.cancel_on_error = cancel_on_error
-        self.label = label
-        self.cancellable = cancellable
         self.scope = trio.CancelScope(deadline=deadline)
+        #: The members that have not ended.
+        self.open_members = set(request.worker_names)
         #: Whether the requests have been sent.
         self.asked = False
         #: What to add to "timed out": who was waited for.
         self.hint = ""
-        self._requester = requester
-        self._bus = bus
-        self._hooks = hooks
-        self._timeout = timeout
-        self._single = single
-        self._open = set(worker_names)
+        #: The Trio task to wake when all members have ended.
+        self.waiter: Task | None = None
+        self._asker = asker
+        #: What was asked of whom.
+        self.request = request
         self._reason: str | None = None
         self._cause: JobStatus | None = None
         self._completed = False
         self._failures: list[str] | None = None
-        self._keeps_events = keeps_events
+        #: Whether somebody may read the events.
+        self.keeps_events = keeps_events
         self._events: EventBuffer | None = None
-        self._waiter: Task | None = None
         self._ended = False
         self._ended_event: trio.Event | None = None
 
     def __repr__(self) -> str:
-        state = "ended" if self._ended else f"{len(self._open)} of {len(self.worker_names)} open"
+        members = f"{len(self.open_members)} of {len(self.worker_names)} open"
+        state = "ended" if self._ended else members
         return f"<JobGroup {self.job_id}, {state}{', failed' if self.failed else ''}>"
 
     # For users
+
+    @property
+    def worker_names(self) -> tuple[str, ...]:
+        """The members, in the order asked."""
+        return self.request.worker_names
+
+    @property
+    def cancel_on_error(self) -> bool:
+        """Whether one member's failure cancels the others."""
+        return self.request.cancel_on_error
+
+    @property
+    def label(self) -> str | None:
+        """What to call the group in front of a person."""
+        return self.request.label
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether `BaseWorker.request_cancel_job_group` may cancel it."""
+        return self.request.cancellable
 
     @property
     def responses(self) -> dict[str, dict[str, Any]]:
@@ -126,7 +122,7 @@ class JobGroup:
     @property
     def is_done(self) -> bool:
         """Whether the group has completed or failed."""
-        return not self._open or self.failed or self._completed
+        return not self.open_members or self.failed or self._completed
 
     @property
     def failed(self) -> bool:
@@ -169,31 +165,31 @@ class JobGroup:
     # Book-keeping at delivery, for the requester
 
     @property
-    def open_members(self) -> set[str]:
-        """The members that have not ended. Not a copy."""
-        return self._open
+    def has_events(self) -> bool:
+        """Whether any event has come, or been waited for."""
+        return self._events is not None
 
     @property
     def events(self) -> EventBuffer:
         """The group's events; allocated when first asked for."""
         if self._events is None:
             self._events = EventBuffer(
-                self._hooks, self._single, self._post_credit, self._keeps_events
+                self._asker.hooks, self.request.single, self._post_credit, self.keeps_events
             )
         return self._events
 
     def receive_event(self, message: EventMessage) -> bool:
         """Take an update or a part of a stream; return False if it came too late."""
-        if message.source not in self._open:
+        if message.source not in self.open_members:
             return False
-        outcome = self.events.receive(message)
+        outcome = (self._events or self.events).receive(message)
         if outcome is not None:
             self._settle(outcome)
         return True
 
     def receive_response(self, message: ResponseMessage) -> bool:
         """Take an outcome; return False if it isn't the member's first, or nobody asked."""
-        if message.source not in self._open:
+        if message.source not in self.open_members:
             return False
         # Only an urgent outcome overtakes the job's own events.
         waits = message.seq and isinstance(message, BusJobResponseMessage)
@@ -203,7 +199,8 @@ class JobGroup:
 
     def _settle(self, message: ResponseMessage) -> None:
         name, status = message.source, message.status
-        if status is JobStatus.COMPLETED:
+        completed = status is JobStatus.COMPLETED
+        if completed:
             self.outcomes[name] = JobOutcome(status, message.response or {})
         else:
             if status is JobStatus.CANCELLED and (self._cause is not None or self.failed):
@@ -212,24 +209,26 @@ class JobGroup:
                 self._failures = self._failures or []
                 self._failures.append(name)
             self.outcomes[name] = JobOutcome(status, message.response, message.error)
-        self._open.discard(name)
-        self._hooks.post_message(message)
-        if status is not JobStatus.COMPLETED and self._cause is None and self.cancel_on_error:
+        self.open_members.discard(name)
+        if self._asker.hooks.used:
+            self._asker.hooks.post_message(message)
+        if not completed and self._cause is None and self.request.cancel_on_error:
             self._fail_for(message)
-        if not self._open:
+        if not self.open_members:
             self._all_settled()
 
     def _fail_for(self, message: ResponseMessage) -> None:
         if not self.failed and not self._completed:
             self._reason = f"worker {message.source!r} {describe(message.status, message.error)}"
-            self._hooks.post("on_job_error", message)
+            self._asker.hooks.post("on_job_error", message)
             self.scope.cancel()
 
     def _all_settled(self) -> None:
-        if self._cause is None and not self.failed and self._hooks.wants("on_job_completed"):
-            self._hooks.post("on_job_completed", JobGroupResponse(self.job_id, self.responses))
-        if self._waiter is not None:
-            waiter, self._waiter = self._waiter, None
+        hooks = self._asker.hooks
+        if hooks.used and self._cause is None and self._reason is None:
+            hooks.post("on_job_completed", JobGroupResponse(self.job_id, self.responses))
+        if self.waiter is not None:
+            waiter, self.waiter = self.waiter, None
             reschedule(waiter)
         if self._events is not None:
             self._events.wake_reader()
@@ -242,30 +241,25 @@ class JobGroup:
                 status,
                 error=JobFailure(kind, why),
                 source=name,
-                target=self._requester,
+                target=self._asker.name,
             )
         )
 
     def _post_credit(self, name: str, credit: int | None) -> None:
-        if name in self._open:
-            self._bus.post(
-                BusJobCreditMessage(self.job_id, credit, source=self._requester, target=name)
+        if name in self.open_members:
+            self._asker.bus.post(
+                BusJobCreditMessage(self.job_id, credit, source=self._asker.name, target=name)
             )
 
     # For the Trio task that owns the group
 
-    @property
-    def waiter(self) -> Task | None:
-        """The Trio task to wake when all members have ended."""
-        return self._waiter
-
-    @waiter.setter
-    def waiter(self, task: Task | None) -> None:
-        self._waiter = task
+    def abort_wait(self, _: RaiseCancelT) -> Abort:
+        """Let cancellation end the wait for the last outcome."""
+        self.waiter = None
+        return Abort.SUCCEEDED
 
     def stop_reading(self) -> int:
         """Discard unread events, let the members go on; return how many were discarded."""
-        self._keeps_events = False
         return self._events.stop_keeping() if self._events is not None else 0
 
     def begin_close(self) -> None:
@@ -278,22 +272,22 @@ class JobGroup:
             self._cause, reason = JobStatus.TIMED_OUT, "time is up"
         else:
             self._cause, reason = JobStatus.CANCELLED, "the requester left"
-        for name in tuple(self._open):
+        for name in tuple(self.open_members):
             if self.asked:
-                self._bus.post(
-                    BusJobCancelMessage(self.job_id, reason, source=self._requester, target=name)
+                self._asker.bus.post(
+                    BusJobCancelMessage(self.job_id, reason, source=self._asker.name, target=name)
                 )
             else:
                 self.settle(name, JobStatus.CANCELLED, "NotAsked", reason)
 
     def give_up(self, grace: float) -> None:
         """Settle as LOST what has not stopped within ``grace`` seconds of its cancel."""
-        names = ", ".join(repr(name) for name in sorted(self._open))
+        names = ", ".join(repr(name) for name in sorted(self.open_members))
         self._reason = (
             f"{self._reason + '; ' if self._reason else ''}"
             f"still running {grace} s after cancel: {names}"
         )
-        for name in tuple(self._open):
+        for name in tuple(self.open_members):
             why = f"did not stop within {grace} s of its cancel"
             self.settle(name, JobStatus.LOST, "WorkerLost", why)
 
@@ -302,6 +296,11 @@ class JobGroup:
         self._ended = True
         if self._ended_event is not None:
             self._ended_event.set()
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether nothing ever interfered with the group, so that it has no error."""
+        return self._reason is None and not self.scope.cancel_called
 
     def make_error(self, *, body_done: bool) -> JobError | None:
         """Return what the block must raise, or None.
@@ -316,7 +315,7 @@ class JobGroup:
             all_completed = all(o.status is JobStatus.COMPLETED for o in self.outcomes.values())
             if body_done and (all_completed or not self.cancel_on_error):
                 return None
-            reason = f"timed out after {self._timeout} s{self.hint}"
+            reason = f"timed out after {self.request.timeout} s{self.hint}"
         return self._error(reason)
 
     def make_partial_error(self) -> JobError | None:
@@ -326,7 +325,9 @@ class JobGroup:
         return self._error(f"{len(self._failures)} of {len(self.worker_names)} failed")
 
     def _error(self, reason: str) -> JobError:
-        error = (JobError if self._single else JobGroupError)(reason, self.job_id, self.outcomes)
+        error = (JobError if self.request.single else JobGroupError)(
+            reason, self.job_id, self.outcomes
+        )
         if self._failures:
             error.__cause__ = ExceptionGroup(
                 "members that failed", [self._member_error(name) for name in self._failures]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import attrs
+from trio.lowlevel import disable_ki_protection
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, object]])
 
@@ -107,7 +108,9 @@ def collect_handlers(cls: type) -> dict[str, JobHandler]:
                 f"{owners[mark.name]} and {attribute}. Give each its own name."
             )
         owners[mark.name] = attribute
-        found[mark.name] = JobHandler(mark.name, getattr(cls, attribute), mark.sequential)
+        # It is called from protected book-keeping, but is the user's own code.
+        function = disable_ki_protection(getattr(cls, attribute))
+        found[mark.name] = JobHandler(mark.name, function, mark.sequential)
     return found
 
 

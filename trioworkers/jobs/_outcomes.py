@@ -16,7 +16,7 @@ from ..bus import (
 )
 
 
-@attrs.frozen
+@attrs.define
 class JobOutcome:
     """How one member of a job or job group ended.
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import attrs
 import cattrs
 from cattrs import Converter, transform_error
+from cattrs.v import format_exception
 
 from ..errors import JobError
 
@@ -39,6 +40,13 @@ def _make_converter() -> Converter:
 _converter = _make_converter()
 
 
+def _describe(error: BaseException, expected: type | None) -> str:
+    """Return what is wrong with one field. A validator's own words say it best."""
+    return (
+        str(error) if type(error) in (TypeError, ValueError) else format_exception(error, expected)
+    )
+
+
 def to_dict(value: object, what: str) -> dict[str, Any] | None:
     """Return ``value`` as it goes over the bus.
 
@@ -66,5 +74,5 @@ def from_dict(payload: dict[str, Any] | None, cls: type[T]) -> T:
     try:
         return _converter.structure({} if payload is None else payload, cls)
     except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:
-        faults = "; ".join(transform_error(error, path="payload"))
+        faults = "; ".join(transform_error(error, path="payload", format_exception=_describe))
         raise JobError(f"bad payload for {cls.__name__}: {faults}") from None

@@ -1,19 +1,17 @@
 """What the job engine needs of its surroundings: two small protocols."""
 
-from collections.abc import Iterator
+from collections.abc import Set
 from typing import Protocol
 
-from ..bus import BusMessage
+from ..bus import BusMessage, WorkerBus
 
 
 class Directory(Protocol):
     """Knows which workers are ready."""
 
-    def __contains__(self, name: object) -> bool:
-        """Whether a worker of that name is ready."""
-
-    def __iter__(self) -> Iterator[str]:
-        """The names of all workers that are ready."""
+    @property
+    def names(self) -> Set[str]:
+        """The names of all workers that are ready; a live view."""
 
     async def wait_ready(self, *names: str) -> None:
         """Wait until all of them are ready at once. Always a checkpoint."""
@@ -21,6 +19,9 @@ class Directory(Protocol):
 
 class Hooks(Protocol):
     """Runs a worker's hooks and event handlers."""
+
+    #: The events that anything runs for.
+    used: frozenset[str]
 
     def wants(self, event: str) -> bool:
         """Whether anything would run for ``event``."""
@@ -41,8 +42,18 @@ class Hooks(Protocol):
         """Tell of an error that nobody awaits. Raises it where errors are strict."""
 
 
+class Asker(Protocol):
+    """Who has requested a group: where its responses go, and whose hooks run."""
+
+    name: str
+    bus: WorkerBus
+    hooks: Hooks
+
+
 class NoHooks:
     """`Hooks` of something that has none, such as a runner."""
+
+    used: frozenset[str] = frozenset()
 
     def wants(self, event: str) -> bool:
         return False

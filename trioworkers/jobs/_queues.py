@@ -74,7 +74,10 @@ class Tombstones:
 
     def take(self, job_id: str) -> bool:
         """Whether that job was cancelled before its request came. Once per cancel."""
-        return bool(self._graves) and self._graves.pop(job_id, None) is not None
+        if not self._graves:
+            return False
+        self._expire()
+        return self._graves.pop(job_id, None) is not None
 
     def forget_requester(self, name: str) -> None:
         """Drop the cancels of a requester that has gone."""

@@ -9,7 +9,7 @@ from ..errors import DuplicateWorkerError
 from ._payload import to_dict
 
 
-@attrs.frozen
+@attrs.define
 class JobRequest:
     """A checked request to one or more workers.
 
@@ -58,11 +58,12 @@ def make_request(
     if not worker_names:
         raise ValueError("a job needs at least one worker name")
     for worker_name in worker_names:
-        check_name(worker_name, "a worker name")
+        if type(worker_name) is not str or not worker_name:
+            check_name(worker_name, "a worker name")
     if len(worker_names) > 1 and len(set(worker_names)) != len(worker_names):
         twice = next(n for i, n in enumerate(worker_names) if n in worker_names[:i])
         raise DuplicateWorkerError(twice, "this job group")
-    if name is not None:
+    if name is not None and (type(name) is not str or not name):
         check_name(name, "a job name")
     if timeout is not None:
         check_seconds(timeout, "timeout")
@@ -73,7 +74,7 @@ def make_request(
     return JobRequest(
         worker_names,
         name,
-        to_dict(payload, "the payload of a job"),
+        payload if type(payload) is dict else to_dict(payload, "the payload of a job"),
         timeout,
         cancel_on_error,
         label,

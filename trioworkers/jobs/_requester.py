@@ -1,8 +1,7 @@
 """The requester's half: which groups are open, and what arrives for them."""
 
 import logging
-import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from typing import Any
 
 import attrs
@@ -18,7 +17,7 @@ from ..bus import (
     JobStatus,
     WorkerBus,
 )
-from ..errors import JobError, UnknownJobError, UnknownWorkerError, known_names
+from ..errors import JobError, LaneFull, UnknownJobError, UnknownWorkerError, known_names
 from ._active import current_job
 from ._group import JobGroup
 from ._outcomes import EVENTS
@@ -56,60 +55,50 @@ class Requester:
     detached: int = 0
     late: int = 0
     discarded: int = 0
+    _ready: Set[str] = attrs.field(init=False)
     _room: trio.lowlevel.ParkingLot | None = None
     _idle: trio.lowlevel.ParkingLot | None = None
 
+    def __attrs_post_init__(self) -> None:
+        self._ready = self.directory.names
+
     # Asking
 
-    def new_group(self, request: JobRequest, *, keeps_events: bool = True) -> JobGroup:
-        """Return a group whose scope is not entered and that nobody was asked for yet."""
-        timeout = request.timeout
-        return JobGroup(
-            self.name,
-            self.bus,
-            self.hooks,
-            request.worker_names,
-            deadline=math.inf if timeout is None else trio.current_time() + timeout,
-            timeout=timeout,
-            cancel_on_error=request.cancel_on_error,
-            label=request.label,
-            cancellable=request.cancellable,
-            single=request.single,
-            keeps_events=keeps_events,
-        )
-
-    async def wait_ready(self, group: JobGroup, request: JobRequest) -> None:
-        """Wait until all members are ready. A checkpoint only if it waits."""
-        directory = self.directory
-        for name in request.worker_names:
-            if name not in directory:
-                await self._wait_ready(group, request.worker_names)
-                break
+    def are_ready(self, names: tuple[str, ...]) -> bool:
+        """Whether workers of all these names are ready."""
+        ready = self._ready
+        if len(names) == 1:
+            return names[0] in ready
+        return all(name in ready for name in names)
 
     @enable_ki_protection
-    def send(self, group: JobGroup, request: JobRequest) -> None:
+    def send(self, group: JobGroup) -> None:
         """Send the requests, whether or not the members are ready."""
-        self.groups[group.job_id] = group
+        job_id, request = group.job_id, group.request
+        self.groups[job_id] = group
         group.asked = True
         parent = current_job.get()
         parent_id, ancestors = (None, ()) if parent is None else parent.lineage
-        for name in group.worker_names:
-            message = BusJobRequestMessage(
-                group.job_id,
-                request.name,
-                request.payload,
-                deadline=group.scope.deadline,
-                parent_job_id=parent_id,
-                ancestors=ancestors,
-                source=self.name,
-                target=name,
-            )
+        deadline = group.scope.deadline
+        post = self.bus.post
+        for name in request.worker_names:
             if group.failed:
                 group.settle(name, JobStatus.CANCELLED, "NotAsked", "the group had failed")
                 continue
             try:
-                self.bus.post(message)
-            except UnknownWorkerError as error:
+                post(
+                    BusJobRequestMessage(
+                        job_id,
+                        request.name,
+                        request.payload,
+                        deadline=deadline,
+                        parent_job_id=parent_id,
+                        ancestors=ancestors,
+                        source=self.name,
+                        target=name,
+                    )
+                )
+            except (UnknownWorkerError, LaneFull) as error:
                 group.settle(name, JobStatus.LOST, "NotDelivered", str(error))
 
     def close(self, group: JobGroup) -> None:
@@ -126,10 +115,12 @@ class Requester:
             self._idle = self._idle or trio.lowlevel.ParkingLot()
             await self._idle.park()
 
-    async def _wait_ready(self, group: JobGroup, names: tuple[str, ...]) -> None:
-        missing = known_names(name for name in names if name not in self.directory)
+    async def wait_ready(self, group: JobGroup) -> None:
+        """Wait until all members are ready. Always a checkpoint."""
+        names = group.worker_names
+        missing = known_names(name for name in names if name not in self._ready)
         self.waiting[group.job_id] = missing
-        group.hint = f", waiting for {missing} (ready: {known_names(self.directory)})"
+        group.hint = f", waiting for {missing} (ready: {known_names(self._ready)})"
         try:
             with trio.move_on_after(PATIENCE):
                 await self.directory.wait_ready(*names)
@@ -140,7 +131,7 @@ class Requester:
                 self.name,
                 PATIENCE,
                 missing,
-                known_names(self.directory),
+                known_names(self._ready),
             )
             await self.directory.wait_ready(*names)
             group.hint = ""
@@ -166,28 +157,29 @@ class Requester:
         Raises:
           JobError: The time was up before the workers were ready.
         """
-        group = self.new_group(request, keeps_events=False)
+        group = JobGroup(self, request, keeps_events=False)
         with trio.CancelScope(deadline=group.scope.deadline) as waiting:
             await checkpoint()
             while self.detached >= MAX_DETACHED:
                 self._room = self._room or trio.lowlevel.ParkingLot()
                 await self._room.park()
-            await self.wait_ready(group, request)
+            if not self.are_ready(request.worker_names):
+                await self.wait_ready(group)
         if waiting.cancelled_caught:
             group.scope.cancel()
             group.begin_close()
             group.end()
             raise group.make_error(body_done=False) or AssertionError("no error after timeout")
-        nursery.start_soon(self._own, group, request.cancel_grace, told, name="job group")
+        nursery.start_soon(self._own, group, told, name=f"owner of job {group.job_id}")
         self.detached += 1
-        self.send(group, request)
+        self.send(group)
         return group
 
     @enable_ki_protection
-    async def _own(self, group: JobGroup, cancel_grace: float, told: bool) -> None:
+    async def _own(self, group: JobGroup, told: bool) -> None:
         group.scope.__enter__()
         try:
-            await leave(group, None, cancel_grace)
+            await leave(self, group, None)
             error = group.make_partial_error()
         except JobError as failure:
             error = failure
@@ -195,7 +187,6 @@ class Requester:
             self.detached -= 1
             if self._room is not None:
                 self._room.unpark()
-            self.close(group)
         if error is not None and not told and not self._is_handled(group):
             self.hooks.report(error)
 

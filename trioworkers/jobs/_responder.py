@@ -6,7 +6,6 @@ waking one.
 """
 
 import math
-import traceback
 from collections.abc import Mapping
 from contextvars import Context
 
@@ -32,10 +31,10 @@ from ..bus import (
     JobFailure,
     JobStatus,
     WorkerBus,
-    call_interruptible,
 )
-from ..errors import InactiveJobError, JobError, WaitingCircleError, known_names
-from ._active import ActiveJob, Answer, current_job
+from ..errors import InactiveJobError, WaitingCircleError, known_names
+from ._active import ActiveJob, current_job
+from ._answers import Answer, answer_of, failure_of, only_cancelled, stopped
 from ._handlers import JobHandler
 from ._payload import from_dict, to_dict
 from ._ports import Hooks
@@ -73,13 +72,13 @@ class Responder:
     nursery: trio.Nursery
     context: Context
     active: dict[str, ActiveJob] = attrs.field(factory=dict)
-    tombstones: Tombstones = attrs.field(factory=Tombstones)
+    tombstones: Tombstones | None = None
     ending: bool = False
     closed: Answer | None = None
     duplicates: int = 0
     _parked: list[_Parked] = attrs.field(factory=list)
     _turns: dict[str, Turns] = attrs.field(factory=dict)
-    _idle: ParkingLot = attrs.field(factory=ParkingLot)
+    _idle: ParkingLot | None = None
 
     # Book-keeping at delivery
 
@@ -89,10 +88,10 @@ class Responder:
         if self.closed is not None:
             self._refuse(message, self.closed)
         elif self.ending and message.parent_job_id is None:
-            self._refuse(message, _stopped(JobStatus.CANCELLED, self.name, "is ending"))
+            self._refuse(message, stopped(JobStatus.CANCELLED, self.name, "is ending"))
         elif job_id in self.active:
             self.duplicates += 1
-        elif self.tombstones.take(job_id):
+        elif self.tombstones is not None and self.tombstones.take(job_id):
             pass  # its cancel came first, and was answered
         else:
             handler = self.handlers.get(message.job_name) if message.job_name else None
@@ -121,6 +120,7 @@ class Responder:
             )
         )
         if self.closed is None:
+            self.tombstones = self.tombstones or Tombstones()
             self.tombstones.add(message)
 
     def credit(self, message: BusJobCreditMessage) -> None:
@@ -131,7 +131,8 @@ class Responder:
 
     def requester_departed(self, name: str) -> None:
         """Cancel what a requester that has gone was waiting for."""
-        self.tombstones.forget_requester(name)
+        if self.tombstones is not None:
+            self.tombstones.forget_requester(name)
         for job in self.active.values():
             if job.request.source == name and job.cancel is None:
                 job.cancel = BusJobCancelMessage(
@@ -142,13 +143,19 @@ class Responder:
     def close(self, status: JobStatus, why: str) -> None:
         """From now on answer every request, and every interrupted job, with ``status``."""
         if self.closed is None:
-            self.closed = _stopped(status, self.name, why)
+            self.closed = stopped(status, self.name, why)
 
     async def wait_idle(self) -> None:
         """Wait until no job is active. Always a checkpoint."""
         await trio.lowlevel.checkpoint()
         while self.active:
+            self._idle = self._idle or ParkingLot()
             await self._idle.park()
+
+    @property
+    def early_cancels(self) -> int:
+        """How many cancels are remembered whose requests have not come."""
+        return self.tombstones.count() if self.tombstones is not None else 0
 
     # For the senders
 
@@ -202,9 +209,38 @@ class Responder:
                 await wait_task_rescheduled(abort)
 
     async def _run(self, job: ActiveJob) -> None:
-        """Run one handler; whatever happens, send its outcome."""
+        """Run one handler; whatever happens, send its outcome.
+
+        One function, since each level of awaiting costs time on every job.
+        """
+        request, handler, scope = job.request, job.handler, job.scope
         try:
-            await self._handle(job)
+            try:
+                with scope:
+                    # A handler whose scope is already cancelled is never called.
+                    if self.closed is not None:
+                        job.answer = self.closed
+                    elif job.cancel is None and (
+                        request.deadline == math.inf or not scope.cancel_called
+                    ):
+                        current_job.set(job)
+                        if handler.sequential:
+                            await self._turns[str(handler.name)].wait_turn(job)
+                        if handler.payload_type is None:
+                            result = await handler.function(self.worker, request)
+                        else:
+                            payload: object = from_dict(request.payload, handler.payload_type)
+                            result = await handler.function(self.worker, request, payload)
+                        if job.answer is None:
+                            if result is not None and type(result) is not dict:
+                                result = to_dict(result, "the value that a job handler returns")
+                            job.answer = Answer(JobStatus.COMPLETED, result)
+                        elif result is not None:
+                            raise InactiveJobError(request.job_id, self.name)
+            except Exception as error:  # noqa: BLE001 - it is the job's outcome
+                job.answer = answer_of(error)
+            if job.answer is None or scope.cancelled_caught:
+                await self._stopped_early(job)
         except BaseException as error:
             rest = self._interrupted(job, error)
             if rest is error:
@@ -212,26 +248,6 @@ class Responder:
             raise rest from None
         finally:
             self._finish(job)
-
-    async def _handle(self, job: ActiveJob) -> None:
-        request, scope = job.request, job.scope
-        if self.closed is not None:
-            job.answer = self.closed
-            return
-        try:
-            with scope:
-                # A handler whose scope is already cancelled is never called.
-                if job.cancel is None and (request.deadline == math.inf or not scope.cancel_called):
-                    result = await self._call(job)
-                    if job.answer is None:
-                        response = to_dict(result, "the value that a job handler returns")
-                        job.answer = Answer(JobStatus.COMPLETED, response)
-                    elif result is not None:
-                        raise InactiveJobError(request.job_id, self.name)
-        except Exception as error:  # noqa: BLE001 - it is the job's outcome
-            job.answer = Answer(_status_of(error), error=failure_of(error))
-        if job.answer is None or scope.cancelled_caught:
-            await self._stopped_early(job)
 
     async def _stopped_early(self, job: ActiveJob) -> None:
         cancel = job.cancel
@@ -247,16 +263,6 @@ class Responder:
             except Exception as error:  # noqa: BLE001 - `report` decides
                 self.hooks.report(error)
 
-    async def _call(self, job: ActiveJob) -> object:
-        handler, request = job.handler, job.request
-        current_job.set(job)
-        if handler.sequential:
-            await self._turns[str(handler.name)].wait_turn(job)
-        if handler.payload_type is None:
-            return await call_interruptible(handler.function, self.worker, request)
-        payload: object = from_dict(request.payload, handler.payload_type)
-        return await call_interruptible(handler.function, self.worker, request, payload)
-
     def _interrupted(self, job: ActiveJob, error: BaseException) -> BaseException:
         """Answer for a handler that something larger than its job has stopped.
 
@@ -271,10 +277,10 @@ class Responder:
             job.answer = Answer(JobStatus.ERROR, error=failure_of(told))
         elif isinstance(error, Exception):
             pass  # a hook's error, where those are strict; the outcome stands
-        elif not _only_cancelled(error):
+        elif not only_cancelled(error):
             job.answer = Answer(JobStatus.LOST, error=failure_of(error))
         elif job.answer is None:
-            job.answer = self.closed or _stopped(JobStatus.LOST, self.name, "was cancelled")
+            job.answer = self.closed or stopped(JobStatus.LOST, self.name, "was cancelled")
         return rest
 
     def _finish(self, job: ActiveJob) -> None:
@@ -283,8 +289,9 @@ class Responder:
         del self.active[job_id]
         if job.handler.sequential:
             self._turns[str(job.handler.name)].leave(job)
-        job.wake()
-        answer = job.answer or _stopped(JobStatus.LOST, self.name, "lost the job")
+        if job.waiting is not None:
+            job.waiting.unpark_all()
+        answer = job.answer or stopped(JobStatus.LOST, self.name, "lost the job")
         cls = BusJobResponseUrgentMessage if answer.urgent else BusJobResponseMessage
         self.bus.post(
             cls(
@@ -297,7 +304,7 @@ class Responder:
                 target=job.request.source,
             )
         )
-        if not self.active:
+        if self._idle is not None and not self.active:
             self._idle.unpark_all()
 
     # Refusing
@@ -319,31 +326,3 @@ class Responder:
         why = f"worker {self.name!r} has no handler for {asked}; "
         why += f"its handlers: {known_names(self.handlers)}"
         return Answer(JobStatus.ERROR, error=JobFailure("NoHandler", why))
-
-
-def failure_of(error: BaseException) -> JobFailure:
-    """Return ``error`` in a form that crosses processes."""
-    text = "".join(traceback.format_exception(error))
-    message = error.reason if isinstance(error, JobError) else str(error)
-    return JobFailure(type(error).__name__, message, text)
-
-
-def _status_of(error: Exception) -> JobStatus:
-    return JobStatus.FAILED if _is_job_error(error) else JobStatus.ERROR
-
-
-def _is_job_error(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(_is_job_error, error.exceptions))
-    return isinstance(error, JobError)
-
-
-def _only_cancelled(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(_only_cancelled, error.exceptions))
-    return isinstance(error, trio.Cancelled)
-
-
-def _stopped(status: JobStatus, name: str, why: str) -> Answer:
-    kind = "WorkerLost" if status is JobStatus.LOST else "WorkerStopped"
-    return Answer(status, error=JobFailure(kind, f"worker {name!r} {why}"))

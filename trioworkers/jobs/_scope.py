@@ -6,6 +6,7 @@ every path: success, failure, timeout, and cancellation from outside.
 
 import logging
 import math
+from typing import TYPE_CHECKING
 
 import trio
 from trio.lowlevel import (
@@ -19,17 +20,22 @@ from trio.lowlevel import (
 
 from ._group import JobGroup
 
+if TYPE_CHECKING:
+    from ._requester import Requester
+
 logger = logging.getLogger("trioworkers.jobs")
 
 
 @enable_ki_protection
-async def leave(group: JobGroup, exc: BaseException | None, cancel_grace: float) -> bool:
+async def leave(requester: "Requester", group: JobGroup, exc: BaseException | None) -> bool:
     """Wait until all members have ended, cancel what is open if need be, close the scope.
 
+    Always a checkpoint if ``exc`` is None.
+
     Args:
+      requester: Whose group it is; has forgotten it afterwards.
       group: Whose scope the calling Trio task has entered.
       exc: What the body raised, or None if it ran to its end.
-      cancel_grace: Seconds to wait for handlers that were cancelled.
 
     Returns:
       Whether ``exc`` was this group's own cancellation, and is done with.
@@ -39,48 +45,48 @@ async def leave(group: JobGroup, exc: BaseException | None, cancel_grace: float)
       BaseException: What came from outside while it waited here.
     """
     body_done = exc is None
-    if body_done:
-        try:
-            await _wait_settled(group)
-        except BaseException as caught_here:  # noqa: BLE001 - raised again below
-            exc = caught_here
-    if group.open_members:
-        await _close(group, cancel_grace)
     try:
-        caught = group.scope.__exit__(
-            type(exc) if exc else None, exc, exc.__traceback__ if exc else None
-        )
-    except BaseException as remaining:
-        _note_failure(group, remaining)
-        raise
-    if exc is None or caught:
+        group.keeps_events = False
+        if group.has_events:
+            requester.discarded += group.stop_reading()
+        if exc is None:
+            try:
+                if group.open_members:
+                    group.waiter = current_task()
+                    await wait_task_rescheduled(group.abort_wait)
+                else:
+                    await checkpoint()
+            except BaseException as interruption:  # noqa: BLE001 - raised again below
+                exc = interruption
+        if exc is None:
+            group.scope.__exit__(None, None, None)
+            if group.ended_well:
+                return False
+        else:
+            if group.open_members:
+                await _close(group)
+            try:
+                caught = group.scope.__exit__(type(exc), exc, exc.__traceback__)
+            except BaseException as remaining:
+                _note_failure(group, remaining)
+                raise
+            if not caught:
+                _note_failure(group, exc)
+                if body_done:
+                    raise exc
+                return False
         error = group.make_error(body_done=body_done)
         if error is not None:
             raise error
         return exc is not None
-    _note_failure(group, exc)
-    if body_done:
-        raise exc
-    return False
+    finally:
+        requester.close(group)
 
 
-async def _wait_settled(group: JobGroup) -> None:
-    """Wait for the last outcome. Always a checkpoint, and cancellable."""
-    if not group.open_members:
-        await checkpoint()
-        return
-
-    def abort(_: RaiseCancelT) -> Abort:
-        group.waiter = None
-        return Abort.SUCCEEDED
-
-    group.waiter = current_task()
-    await wait_task_rescheduled(abort)
-
-
-async def _close(group: JobGroup, cancel_grace: float) -> None:
+async def _close(group: JobGroup) -> None:
     """Cancel the open members and wait for them, whatever comes."""
     group.begin_close()
+    cancel_grace = group.request.cancel_grace
     deadline = trio.current_time() + cancel_grace
     if math.isinf(deadline):
         await _wait_stopped(group, None)

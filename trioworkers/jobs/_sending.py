@@ -8,7 +8,7 @@ from ..bus import (
     BusJobStreamEndMessage,
     JobStatus,
 )
-from ._active import Answer
+from ._answers import Answer
 from ._payload import to_dict
 from ._responder import Responder
 from ._streams import EventMessage
@@ -20,8 +20,7 @@ async def send_event(
 ) -> None:
     """Send an update or a part of a stream; wait for credit if there is none.
 
-    Always a cancellation point. A schedule point too, but for chunks: those
-    are one at least once per `CREDIT_WINDOW`.
+    Always a checkpoint.
 
     Raises:
       InactiveJobError: The job isn't active here, or is not any more.
@@ -29,13 +28,9 @@ async def send_event(
     """
     job = responder.sending(job_id)
     sent = to_dict(data, "what a job sends")
-    if cls is BusJobStreamDataMessage and job.credit > 0 and job.unscheduled < CREDIT_WINDOW:
-        job.unscheduled += 1
-        await checkpoint_if_cancelled()
-    else:
-        job.unscheduled = 0
-        if job.credit > 0:
-            await checkpoint()
+    job.unscheduled = 0
+    if job.credit > 0:
+        await checkpoint()
     while job.credit <= 0:
         await job.wait_credit()
         responder.sending(job_id)
@@ -46,6 +41,35 @@ async def send_event(
     seq = job.seq
     job.seq = seq + 1
     responder.bus.post(cls(job_id, sent, seq=seq, source=responder.name, target=job.request.source))
+
+
+@enable_ki_protection
+async def send_chunk(responder: Responder, job_id: str, data: object) -> None:
+    """Send a chunk, as `send_event` does, with less to do for each.
+
+    Always a cancellation point, and a schedule point at least once per
+    `CREDIT_WINDOW` chunks.
+    """
+    job = responder.active.get(job_id)
+    if (
+        job is None
+        or job.answer is not None
+        or job.credit <= 0
+        or job.unscheduled >= CREDIT_WINDOW
+        or type(data) is not dict
+    ):
+        await send_event(responder, BusJobStreamDataMessage, job_id, data)
+        return
+    job.unscheduled += 1
+    await checkpoint_if_cancelled()
+    job.credit -= 1
+    seq = job.seq
+    job.seq = seq + 1
+    responder.bus.post(
+        BusJobStreamDataMessage(
+            job_id, data, seq=seq, source=responder.name, target=job.request.source
+        )
+    )
 
 
 @enable_ki_protection

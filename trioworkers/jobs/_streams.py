@@ -36,55 +36,58 @@ class MemberStream:
       taken: Events that need no room in the requester's buffer any more.
       hooked: Events whose hooks have run, or that have none.
       unlimited: Whether the member was told to send as it likes.
+      expected: The number of the next event in order.
+      ahead: Events that came before their turn; None for urgent ones, which
+        have been let through.
     """
 
     worker_name: str
     taken: int = 0
     hooked: int = 0
     unlimited: bool = False
-    _next: int = 0
+    expected: int = 0
     _returned: int = 0
-    _ahead: dict[int, EventMessage | None] = attrs.field(factory=dict)
-    _outcome: ResponseMessage | None = None
+    ahead: dict[int, EventMessage | None] = attrs.field(factory=dict)
+    held: ResponseMessage | None = None
 
     def accept(self, message: EventMessage) -> tuple[EventMessage, ...]:
         """Take one arrival; return the events that are now due, in order."""
         seq = message.seq
         if seq is None:
             return (message,)
-        if seq == self._next:
-            self._next = seq + 1
-            return (message, *self._contiguous()) if self._ahead else (message,)
-        if seq < self._next or seq in self._ahead:
+        if seq == self.expected:
+            self.expected = seq + 1
+            return (message, *self._contiguous()) if self.ahead else (message,)
+        if seq < self.expected or seq in self.ahead:
             return ()
         if message.is_system:
-            self._ahead[seq] = None
+            self.ahead[seq] = None
             return (message,)
-        self._ahead[seq] = message
+        self.ahead[seq] = message
         return ()
 
     def _contiguous(self) -> list[EventMessage]:
         due: list[EventMessage] = []
-        while self._next in self._ahead:
-            message = self._ahead.pop(self._next)
-            self._next += 1
+        while self.expected in self.ahead:
+            message = self.ahead.pop(self.expected)
+            self.expected += 1
             if message is not None:
                 due.append(message)
         return due
 
     def hold(self, outcome: ResponseMessage) -> bool:
         """Keep ``outcome`` if events that were sent before it are missing."""
-        if outcome.seq is None or outcome.seq <= self._next:
+        if outcome.seq is None or outcome.seq <= self.expected:
             return False
-        self._outcome = self._outcome or outcome
+        self.held = self.held or outcome
         return True
 
     def due_outcome(self) -> ResponseMessage | None:
         """Return the held outcome once nothing before it is missing."""
-        outcome = self._outcome
-        if outcome is None or outcome.seq is None or outcome.seq > self._next:
+        outcome = self.held
+        if outcome is None or outcome.seq is None or outcome.seq > self.expected:
             return None
-        self._outcome = None
+        self.held = None
         return outcome
 
     def due_credit(self) -> int:

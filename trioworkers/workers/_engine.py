@@ -226,7 +226,7 @@ class Engine:
             job_groups=len(requester.groups),
             detached_groups=requester.detached,
             waiting_for=dict(requester.waiting),
-            early_cancels=responder.tombstones.count() if responder else 0,
+            early_cancels=responder.early_cancels if responder else 0,
             early_messages=len(self.early),
             lanes=self.lanes.statistics(),
             late_messages=requester.late,
@@ -252,7 +252,7 @@ def _to_responder_request(engine: Engine, message: Any) -> Hook | None:
         engine.keep(message)
         return None
     engine.responder.request(message)
-    return engine.hooks.hook_for(message)
+    return engine.hooks.hook_for(message) if engine.hooks.used else None
 
 
 def _to_responder_cancel(engine: Engine, message: Any) -> Hook | None:

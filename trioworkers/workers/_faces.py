@@ -17,7 +17,14 @@ from ..bus import (
     BusMessage,
     JobStatus,
 )
-from ..jobs import JobGroupResponse, Responder, send_event, send_response, send_stream_end
+from ..jobs import (
+    JobGroupResponse,
+    Responder,
+    send_chunk,
+    send_event,
+    send_response,
+    send_stream_end,
+)
 from ._types import WorkerErrorData, WorkerReadyData
 
 
@@ -135,7 +142,7 @@ class RespondingFace(ABC):
         Always a cancellation point, and a schedule point at least once per
         `CREDIT_WINDOW` chunks.
         """
-        await send_event(self._responder(), BusJobStreamDataMessage, job_id, data)
+        await send_chunk(self._responder(), job_id, data)
 
     async def send_job_stream_end(self, job_id: str, data: object = None) -> None:
         """End the stream, and fix the outcome as completed with ``data``."""

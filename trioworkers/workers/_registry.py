@@ -1,7 +1,7 @@
 """Which workers are known, here and at other runners."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 
 import trio
 from trio.lowlevel import enable_ki_protection
@@ -42,6 +42,11 @@ class WorkerRegistry:
 
     def __len__(self) -> int:
         return len(self._ready)
+
+    @property
+    def names(self) -> Set[str]:
+        """The names of all workers that are ready; a live view."""
+        return self._ready.keys()
 
     def get(self, name: str) -> WorkerReadyData | None:
         """Return what is known of a worker, or None."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 import trio
-from trio.lowlevel import enable_ki_protection
+from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from ..bus import (
     BusActivateWorkerMessage,
@@ -142,7 +142,9 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
           NotAttachedError: The worker does not run yet.
           StoppedError: It has stopped.
         """
-        return self._responder().nursery
+        nursery = self._responder().nursery
+        self._life.check_open(self._name)
+        return nursery
 
     @property
     def active(self) -> bool:
@@ -467,13 +469,13 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
         return engine.requester
 
     def _responder(self) -> Responder:
-        responder = self._attached.responder
-        self._life.check_open(self._name)
-        if responder is None:
+        engine = self._engine
+        if engine is None or engine.responder is None:
             raise NotAttachedError(
-                f"worker {self._name!r} does not run yet", "wait until it is ready"
+                f"worker {self._name!r} does not run yet",
+                "add it to a WorkerRunner, and wait until it is ready",
             )
-        return responder
+        return engine.responder
 
     # For the runner
 
@@ -590,6 +592,7 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
         self._attached.hooks.post("on_worker_failed", data)
 
 
+@disable_ki_protection
 async def _handle_request(worker: BaseWorker, message: BusJobRequestMessage) -> object:
     return await worker._attached.hooks.run("on_job_request", message)
 
