@@ -16,6 +16,7 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from ..errors import DuplicateWorkerError, LaneFull, StoppedError, UnknownWorkerError
+from ._ki import call_interruptible
 from ._lanes import Lanes, LaneStatistics
 from ._messages import BusLocalMessage, BusMessage
 from ._nursery import BackgroundNursery
@@ -117,19 +118,21 @@ class WorkerBus(ABC):
         """Whether the bus is between enter and exit."""
         return self._nursery is not None
 
+    @enable_ki_protection
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the bus until cancelled. Start it with ``nursery.start(bus.run)``."""
         async with self:
             task_status.started()
             await trio.sleep_forever()
 
+    @enable_ki_protection
     async def __aenter__(self) -> Self:
         if self._entered:
             raise StoppedError("the bus was run before", "a bus runs once: make a new one")
         self._entered = True
         nursery = await self._background.__aenter__()
         try:
-            await self.start()
+            await call_interruptible(self.start)
         except BaseException:
             await self._background.__aexit__(*sys.exc_info())
             raise
@@ -140,6 +143,7 @@ class WorkerBus(ABC):
                 self._start_lanes(subscription)
         return self
 
+    @enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -150,7 +154,7 @@ class WorkerBus(ABC):
         assert nursery is not None
         try:
             with trio.move_on_after(5, shield=True):
-                await self.stop()
+                await call_interruptible(self.stop)
         finally:
             nursery.cancel_scope.cancel()
             swallowed = await self._background.__aexit__(exc_type, exc, traceback)
@@ -235,6 +239,8 @@ class WorkerBus(ABC):
             if found is not None and found.subscriber is subscriber:
                 del table[subscriber.name]
                 self._forget_interests(found)
+                if found.runs_lanes:
+                    found.lanes.close()
                 if found.scope is not None:
                     found.scope.cancel()
                 subscriber.on_unsubscribed()
@@ -341,8 +347,10 @@ class WorkerBus(ABC):
                     raise LaneFull((name,))
                 await subscription.lanes.wait_room(system=message.is_system)
                 subscription = self._subscriptions.get(name)
-            if subscription is None and message.target is not None and not message.may_miss:
-                raise UnknownWorkerError(name, self.names)
+            if subscription is None and message.target is not None:
+                if not message.may_miss:
+                    raise UnknownWorkerError(name, self.names)
+                self._missed += 1
         self._observe(message)
 
     def new_job_id(self) -> str:
@@ -398,11 +406,13 @@ class WorkerBus(ABC):
         return True
 
     def _broadcast(self, message: BusMessage) -> None:
-        full = [
-            name
-            for name, subscription in self._interested(message).items()
-            if not self._hand_over(subscription, message)
-        ]
+        full: list[str] = []
+        for name, subscription in self._interested(message).items():
+            try:
+                if not self._hand_over(subscription, message):
+                    full.append(name)
+            except LaneFull:  # it does not run yet, and keeps no more
+                full.append(name)
         if full:
             raise LaneFull(tuple(full))
 
@@ -429,6 +439,7 @@ class WorkerBus(ABC):
         subscription.ended = trio.Event()
         self._nursery.start_soon(self._run_lanes, subscription)
 
+    @enable_ki_protection
     async def _run_lanes(self, subscription: _Subscription) -> None:
         assert subscription.scope is not None
         assert subscription.ended is not None
@@ -436,9 +447,11 @@ class WorkerBus(ABC):
             with subscription.scope:
                 async with trio.open_nursery() as nursery:
                     subscription.lanes.start(nursery)
-                    await trio.sleep_forever()
+                    try:
+                        await trio.sleep_forever()
+                    finally:
+                        subscription.lanes.stop()
         finally:
-            subscription.lanes.stop()
             subscription.ended.set()
 
     def _forget_interests(self, subscription: _Subscription) -> None:
@@ -452,6 +465,7 @@ class WorkerBus(ABC):
         self._errors += 1
         logger.error("a bus subscriber raised", exc_info=error)
 
+    @enable_ki_protection
     async def _write_outbox(self) -> None:
         while True:
             await self._writer_wake.wait()
@@ -461,7 +475,14 @@ class WorkerBus(ABC):
 
     async def _flush(self) -> None:
         while self._outbox:
+            message = self._outbox.popleft()
             try:
-                await self.publish(self._outbox.popleft())
+                await self.publish(message)
             except UnknownWorkerError:
                 self._missed += 1
+            except Exception:
+                raise
+            except BaseException:
+                # Cancelled, maybe as the sender of something else: not lost.
+                self._outbox.appendleft(message)
+                raise

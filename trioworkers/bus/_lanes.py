@@ -7,6 +7,7 @@ while a system entry is queued, and system entries never wait for a data hook.
 
 import math
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any
 
 import attrs
@@ -66,21 +67,35 @@ class Lanes:
         on; when it raises, the lane's Trio task ends with that.
     """
 
-    __slots__ = ("_capacity", "_data", "_idle", "_nursery", "_on_error", "_system", "_yielding")
+    __slots__ = (
+        "_capacity",
+        "_closed",
+        "_context",
+        "_data",
+        "_idle",
+        "_nursery",
+        "_on_error",
+        "_system",
+        "_yielding",
+    )
 
     def __init__(self, capacity: int, on_error: Callable[[Exception], None]) -> None:
         self._capacity = capacity
         self._on_error = on_error
         self._nursery: trio.Nursery | None = None
+        self._context: Context | None = None
         self._system: _Lane | None = None
         self._data: _Lane | None = None
         self._yielding: ParkingLot | None = None
         self._idle: ParkingLot | None = None
+        self._closed = False
 
     @enable_ki_protection
     def put(self, hook: Hook, argument: object, *, system: bool) -> None:
         """Queue ``hook(argument)``. Never waits; see `full` for the bound."""
         lane = self._system if system else self._data
+        if self._closed:
+            return
         if lane is None:
             lane = self._open(system=system)
         lane.put(hook, argument)
@@ -109,8 +124,12 @@ class Lanes:
 
     @enable_ki_protection
     def start(self, nursery: trio.Nursery) -> None:
-        """Run the lanes in ``nursery``, now or when their first entry comes."""
+        """Run the lanes in ``nursery``, now or when their first entry comes.
+
+        Their hooks run in a copy of the caller's context, whoever sends that entry.
+        """
         self._nursery = nursery
+        self._context = copy_context()
         for system, lane in ((True, self._system), (False, self._data)):
             if lane is not None:
                 nursery.start_soon(self._run, lane, system)
@@ -118,6 +137,21 @@ class Lanes:
     def stop(self) -> None:
         """Keep what comes from now on: the nursery of `start` is closing."""
         self._nursery = None
+
+    @enable_ki_protection
+    def close(self) -> None:
+        """Drop what is queued and what comes from now on: the subscriber has left.
+
+        All who wait for room or idleness go on; hooks that run are not cancelled.
+        """
+        self._closed = True
+        self._nursery = None
+        for lane in (self._system, self._data):
+            if lane is not None:
+                lane.queued = 0
+                lane.room.unpark_all()
+        if self._idle is not None and self.is_idle:
+            self._idle.unpark_all()
 
     async def wait_idle(self) -> None:
         """Wait until nothing is queued and no hook runs. Always a checkpoint."""
@@ -150,8 +184,8 @@ class Lanes:
             self._system = lane
         else:
             self._data = lane
-        if self._nursery is not None:
-            self._nursery.start_soon(self._run, lane, system)
+        if self._nursery is not None and self._context is not None:
+            self._context.run(self._nursery.start_soon, self._run, lane, system)
         return lane
 
     @enable_ki_protection
@@ -162,6 +196,8 @@ class Lanes:
             while not system and self._system is not None and self._system.queued:
                 self._yielding = self._yielding or ParkingLot()
                 await self._yielding.park()
+            if self._closed:
+                return
             lane.queued -= 1
             lane.running = True
             lane.room.unpark()

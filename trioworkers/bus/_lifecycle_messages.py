@@ -126,6 +126,8 @@ class BusWorkerReadyMessage(BusDataMessage):
     bridged: bool = False
     started_at: float | None = None
 
+    waits_for_room: ClassVar[bool] = False
+
 
 @wire_tag("worker.departed")
 @attrs.define
@@ -133,6 +135,8 @@ class BusWorkerDepartedMessage(BusSystemMessage):
     """Announces that ``source`` has left its runner, for whatever reason."""
 
     runner: str
+
+    waits_for_room: ClassVar[bool] = False
 
 
 @wire_tag("registry.snapshot")
@@ -142,3 +146,5 @@ class BusWorkerRegistryMessage(BusSystemMessage):
 
     runner: str
     workers: tuple[WorkerRegistryEntry, ...]
+
+    waits_for_room: ClassVar[bool] = False

@@ -20,13 +20,17 @@ def wire_tag(tag: str) -> Callable[[M], M]:
 
     def register(cls: M) -> M:
         known = _by_tag.get(tag)
-        if not tag or (known is not None and known.__qualname__ != cls.__qualname__):
+        if not tag or (known is not None and _path(known) != _path(cls)):
             raise ValueError(f"wire tag {tag!r} for {cls.__qualname__} is empty or taken: {known}")
         _by_tag[tag] = cls
         cls.wire_tag = tag
         return cls
 
     return register
+
+
+def _path(cls: type) -> tuple[str, str]:
+    return cls.__module__, cls.__qualname__
 
 
 def tagged_messages() -> Mapping[str, "type[BusMessage]"]:

@@ -3,12 +3,17 @@
 from types import TracebackType
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 
 def _is_cancellation(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(trio.Cancelled) is not None
     return isinstance(error, trio.Cancelled)
+
+
+def _is_nothing_but_cancellation(error: BaseException) -> bool:
+    return isinstance(error, BaseExceptionGroup) and error.split(trio.Cancelled)[1] is None
 
 
 class BackgroundNursery:
@@ -22,11 +27,13 @@ class BackgroundNursery:
 
     __slots__ = ("_manager", "_nursery")
 
+    @enable_ki_protection
     async def __aenter__(self) -> trio.Nursery:
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         return self._nursery
 
+    @enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -39,6 +46,8 @@ class BackgroundNursery:
         try:
             await self._manager.__aexit__(None, None, None)
         except BaseException as background:  # noqa: BLE001 - re-raised in the group
+            if _is_nothing_but_cancellation(background):
+                return False  # from outside, meanwhile; the body's own exception says more
             raise BaseExceptionGroup(
                 "the body and its background failed", [exc, background]
             ) from None

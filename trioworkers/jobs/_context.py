@@ -2,17 +2,19 @@
 
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from trio.lowlevel import checkpoint, checkpoint_if_cancelled, current_task, enable_ki_protection
 
 from ..bus import CREDIT_WINDOW
-from ._events import EventBuffer
 from ._group import JobGroup
 from ._outcomes import JobEvent, JobGroupEvent, JobOutcome
 from ._request import JobRequest
 from ._requester import Requester
 from ._scope import leave
+
+if TYPE_CHECKING:
+    from ._events import EventBuffer
 
 EventT = TypeVar("EventT", JobEvent, JobGroupEvent)
 
@@ -61,11 +63,11 @@ class _GroupScope(Generic[EventT]):
         if self._group is not None:
             raise RuntimeError("a job context can be entered once: call the method again")
         requester, request = self._requester, self._request
-        group = self._group = JobGroup(requester, request, keeps_events=True)
+        group = self._group = requester.new_group(request)
         group.scope.__enter__()
         try:
-            if not requester.are_ready(request.worker_names):
-                await requester.wait_ready(group)
+            if not requester.can_send(request.worker_names):
+                await requester.wait_to_send(group)
             requester.send(group)
         except BaseException as error:
             await leave(requester, group, error)
@@ -168,6 +170,7 @@ class JobContext(_GroupScope[JobEvent]):
         return outcome.response
 
 
+@enable_ki_protection
 async def call(context: JobContext) -> dict[str, Any]:
     """Do one job from request to response. Always a checkpoint."""
     async with context:

@@ -4,7 +4,6 @@ All of it is synchronous book-keeping, called at delivery or by the Trio task
 that owns the group; the waiting is in `_scope.py`.
 """
 
-import math
 from typing import Any
 
 import trio
@@ -58,10 +57,13 @@ class JobGroup:
 
     def __init__(self, asker: Asker, request: JobRequest, *, keeps_events: bool) -> None:
         timeout = request.timeout
-        deadline = math.inf if timeout is None else trio.current_time() + timeout
         self.job_id = asker.bus.new_job_id()
         self.outcomes: dict[str, JobOutcome] = {}
-        self.scope = trio.CancelScope(deadline=deadline)
+        self.scope = (
+            trio.CancelScope()
+            if timeout is None
+            else trio.CancelScope(deadline=trio.current_time() + timeout)
+        )
         #: The members that have not ended.
         self.open_members = set(request.worker_names)
         #: Whether the requests have been sent.
@@ -310,12 +312,15 @@ class JobGroup:
         """
         reason = self._reason
         if reason is None:
-            if self._completed or not self.scope.cancel_called:
+            timed_out = self.scope.cancel_called
+            if self._completed or not (timed_out or self._cause is not None):
                 return None
             all_completed = all(o.status is JobStatus.COMPLETED for o in self.outcomes.values())
-            if body_done and (all_completed or not self.cancel_on_error):
+            if body_done and (all_completed or (timed_out and not self.cancel_on_error)):
                 return None
-            reason = f"timed out after {self.request.timeout} s{self.hint}"
+            reason = "cancelled: its requester has stopped"
+            if timed_out:
+                reason = f"timed out after {self.request.timeout} s{self.hint}"
         return self._error(reason)
 
     def make_partial_error(self) -> JobError | None:

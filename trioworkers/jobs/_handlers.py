@@ -84,7 +84,8 @@ def is_async(function: object) -> bool:
 def collect_handlers(cls: type) -> dict[str, JobHandler]:
     """Return the `@job` handlers of ``cls`` by job name.
 
-    A method that overrides a handler is one too, decorated or not.
+    A method that overrides a handler is one too, decorated or not; None in its
+    place takes the job out of service.
 
     Raises:
       TypeError: Two methods serve one name.
@@ -100,7 +101,7 @@ def collect_handlers(cls: type) -> dict[str, JobHandler]:
             ),
             None,
         )
-        if mark is None:
+        if mark is None or getattr(cls, attribute) is None:
             continue
         if mark.name in found:
             raise TypeError(

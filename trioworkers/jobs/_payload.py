@@ -4,11 +4,13 @@ cattrs alone would turn ``1`` into ``"1"`` where a string is declared; here a
 value of the wrong type is refused, and the field named.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_origin
 
 import attrs
 import cattrs
 from cattrs import Converter, transform_error
+from cattrs.cols import is_any_set, is_sequence
 from cattrs.v import format_exception
 
 from ..errors import JobError
@@ -34,7 +36,37 @@ def _make_converter() -> Converter:
     exactly(int)
     exactly(float, int)
     exactly(bytes)
+    _refuse_texts_as_lists(converter)
     return converter
+
+
+def _refuse_texts_as_lists(converter: Converter) -> None:
+    """Refuse strings and mappings where a list, tuple or set is declared.
+
+    They are iterable, so cattrs would take their characters or keys.
+    """
+    looking_up: list[Any] = []
+
+    def is_collection(cls: Any) -> bool:
+        return cls not in looking_up and (
+            is_sequence(cls) or is_any_set(cls) or get_origin(cls) is tuple
+        )
+
+    def make_hook(cls: Any) -> Callable[[Any, Any], Any]:
+        looking_up.append(cls)
+        try:
+            structure = converter.get_structure_hook(cls, cache_result=False)
+        finally:
+            looking_up.remove(cls)
+
+        def check(value: Any, _: Any) -> Any:
+            if isinstance(value, str | bytes | Mapping):
+                raise TypeError(f"expected a list, not {value!r}")
+            return structure(value, cls)
+
+        return check
+
+    converter.register_structure_hook_factory(is_collection, make_hook)
 
 
 _converter = _make_converter()
@@ -71,6 +103,8 @@ def from_dict(payload: dict[str, Any] | None, cls: type[T]) -> T:
     Raises:
       JobError: It doesn't fit; the reason names each field that is wrong.
     """
+    if payload is not None and not isinstance(payload, dict):
+        raise JobError(f"bad payload for {cls.__name__}: expected a dict, not {payload!r}")
     try:
         return _converter.structure({} if payload is None else payload, cls)
     except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:

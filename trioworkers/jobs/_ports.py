@@ -3,6 +3,8 @@
 from collections.abc import Set
 from typing import Protocol
 
+import trio
+
 from ..bus import BusMessage, WorkerBus
 
 
@@ -22,6 +24,17 @@ class Hooks(Protocol):
 
     #: The events that anything runs for.
     used: frozenset[str]
+
+    @property
+    def full(self) -> bool:
+        """Whether so many hooks wait to run that no more jobs should begin."""
+
+    async def wait_room(self) -> None:
+        """Wait until that isn't so. Always a checkpoint.
+
+        Raises:
+          LaneFull: The caller is one of the hooks.
+        """
 
     def wants(self, event: str) -> bool:
         """Whether anything would run for ``event``."""
@@ -54,6 +67,10 @@ class NoHooks:
     """`Hooks` of something that has none, such as a runner."""
 
     used: frozenset[str] = frozenset()
+    full = False
+
+    async def wait_room(self) -> None:
+        await trio.lowlevel.checkpoint()
 
     def wants(self, event: str) -> bool:
         return False

@@ -17,7 +17,14 @@ from ..bus import (
     JobStatus,
     WorkerBus,
 )
-from ..errors import JobError, LaneFull, UnknownJobError, UnknownWorkerError, known_names
+from ..errors import (
+    JobError,
+    LaneFull,
+    StoppedError,
+    UnknownJobError,
+    UnknownWorkerError,
+    known_names,
+)
 from ._active import current_job
 from ._group import JobGroup
 from ._outcomes import EVENTS
@@ -43,6 +50,8 @@ class Requester:
       groups: The open groups, by job id.
       waiting: Names that are waited for until their workers are ready, by job id.
       late: Messages for jobs that had ended, or that nobody asked for.
+      ending: Whether requests to workers that aren't ready fail at once.
+      stopped: Why nothing more may be requested, once that is so.
       discarded: Events that nobody read before the block was left.
     """
 
@@ -53,6 +62,8 @@ class Requester:
     groups: dict[str, JobGroup] = attrs.field(factory=dict)
     waiting: dict[str, str] = attrs.field(factory=dict)
     detached: int = 0
+    ending: bool = False
+    stopped: str | None = None
     late: int = 0
     discarded: int = 0
     _ready: Set[str] = attrs.field(init=False)
@@ -64,9 +75,42 @@ class Requester:
 
     # Asking
 
-    def are_ready(self, names: tuple[str, ...]) -> bool:
-        """Whether workers of all these names are ready."""
+    def new_group(self, request: JobRequest, *, keeps_events: bool = True) -> JobGroup:
+        """Return a group that is open, but that nobody was asked for yet.
+
+        Raises:
+          StoppedError: The requester can hear no responses any more.
+        """
+        if self.stopped is not None:
+            raise StoppedError(self.stopped, "ask from one that runs")
+        group = JobGroup(self, request, keeps_events=keeps_events)
+        self.groups[group.job_id] = group
+        return group
+
+    def stop(self, why: str) -> None:
+        """From now on refuse to ask, and fail what is open."""
+        self.stopped = why
+        for group in list(self.groups.values()):
+            group.fail(why)
+
+    def settle_all(self, status: JobStatus, kind: str, why: str) -> None:
+        """Settle all open members, since their responses can't be heard any more."""
+        for group in list(self.groups.values()):
+            for name in tuple(group.open_members):
+                group.settle(name, status, kind, why)
+
+    def stop_waiting(self) -> None:
+        """From now on wait for nobody: fail what waits until workers are ready."""
+        self.ending = True
+        for group in list(self.groups.values()):
+            if not group.asked:
+                group.fail("the requester is ending")
+
+    def can_send(self, names: tuple[str, ...]) -> bool:
+        """Whether workers of all these names are ready, and the hooks keep up."""
         ready = self._ready
+        if self.hooks.used and self.hooks.full:
+            return False
         if len(names) == 1:
             return names[0] in ready
         return all(name in ready for name in names)
@@ -75,7 +119,6 @@ class Requester:
     def send(self, group: JobGroup) -> None:
         """Send the requests, whether or not the members are ready."""
         job_id, request = group.job_id, group.request
-        self.groups[job_id] = group
         group.asked = True
         parent = current_job.get()
         parent_id, ancestors = (None, ()) if parent is None else parent.lineage
@@ -115,9 +158,19 @@ class Requester:
             self._idle = self._idle or trio.lowlevel.ParkingLot()
             await self._idle.park()
 
-    async def wait_ready(self, group: JobGroup) -> None:
-        """Wait until all members are ready. Always a checkpoint."""
+    async def wait_to_send(self, group: JobGroup) -> None:
+        """Wait until all members are ready and the hooks keep up. Always a checkpoint.
+
+        Raises:
+          LaneFull: The hooks don't keep up, and the caller is one of them.
+        """
+        await self.hooks.wait_room()
+        await self._wait_ready(group)
+
+    async def _wait_ready(self, group: JobGroup) -> None:
         names = group.worker_names
+        if self.ending:
+            group.fail("the requester is ending")
         missing = known_names(name for name in names if name not in self._ready)
         self.waiting[group.job_id] = missing
         group.hint = f", waiting for {missing} (ready: {known_names(self._ready)})"
@@ -157,20 +210,27 @@ class Requester:
         Raises:
           JobError: The time was up before the workers were ready.
         """
-        group = JobGroup(self, request, keeps_events=False)
-        with trio.CancelScope(deadline=group.scope.deadline) as waiting:
-            await checkpoint()
-            while self.detached >= MAX_DETACHED:
-                self._room = self._room or trio.lowlevel.ParkingLot()
-                await self._room.park()
-            if not self.are_ready(request.worker_names):
-                await self.wait_ready(group)
-        if waiting.cancelled_caught:
-            group.scope.cancel()
-            group.begin_close()
-            group.end()
-            raise group.make_error(body_done=False) or AssertionError("no error after timeout")
-        nursery.start_soon(self._own, group, told, name=f"owner of job {group.job_id}")
+        group = self.new_group(request, keeps_events=False)
+        try:
+            with group.scope as waiting:
+                await checkpoint()
+                if not self.can_send(request.worker_names):
+                    await self.wait_to_send(group)
+                # Last, so that what waited for a worker is bounded too.
+                while self.detached >= MAX_DETACHED:
+                    self._room = self._room or trio.lowlevel.ParkingLot()
+                    await self._room.park()
+            if waiting.cancelled_caught:
+                group.begin_close()
+                error = group.make_error(body_done=False)
+                if error is not None:
+                    raise error
+            # The owner has a scope of its own: scopes are used once.
+            group.scope = trio.CancelScope(deadline=waiting.deadline)
+            nursery.start_soon(self._own, group, told, name=f"owner of job {group.job_id}")
+        except BaseException:
+            self.close(group)
+            raise
         self.detached += 1
         self.send(group)
         return group

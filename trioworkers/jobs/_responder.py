@@ -173,9 +173,9 @@ class Responder:
     # Running
 
     def _start(self, message: BusJobRequestMessage, handler: JobHandler) -> None:
-        job = ActiveJob(
-            message, handler, trio.CancelScope(deadline=message.deadline), credit=message.credit
-        )
+        deadline = message.deadline
+        scope = trio.CancelScope() if deadline == math.inf else trio.CancelScope(deadline=deadline)
+        job = ActiveJob(message, handler, scope, credit=message.credit)
         if handler.sequential:
             turns = self._turns.setdefault(str(handler.name), Turns(str(handler.name)))
             try:
@@ -224,6 +224,8 @@ class Responder:
                         request.deadline == math.inf or not scope.cancel_called
                     ):
                         current_job.set(job)
+                        if self.hooks.used and self.hooks.full:
+                            await self.hooks.wait_room()
                         if handler.sequential:
                             await self._turns[str(handler.name)].wait_turn(job)
                         if handler.payload_type is None:

@@ -5,17 +5,16 @@ from abc import abstractmethod
 import trio
 
 from ..bus import BusMessage
-from ..jobs import JobGroup, make_request
+from ..jobs import JobGroup, JobRequest, make_request
 from ._requesting import Requesting
 
 
 class BackgroundRequesting(Requesting):
     """Requests whose groups live in the worker's own nursery, and end with it."""
 
-    @property
     @abstractmethod
-    def nursery(self) -> trio.Nursery:
-        """The worker's own nursery."""
+    async def wait_running(self) -> trio.Nursery:
+        """Wait until the worker runs; return its own nursery."""
 
     @abstractmethod
     async def send_bus_message(self, message: BusMessage) -> None:
@@ -40,8 +39,7 @@ class BackgroundRequesting(Requesting):
         request = make_request(
             (worker_name,), name=name, payload=payload, timeout=timeout, single=True
         )
-        requester = self._requester()
-        group = await requester.start_detached(self.nursery, request, told=False)
+        group = await self._start(request, told=False)
         return group.job_id
 
     async def request_job_group(
@@ -70,8 +68,7 @@ class BackgroundRequesting(Requesting):
             label=label,
             cancellable=cancellable,
         )
-        requester = self._requester()
-        group = await requester.start_detached(self.nursery, request, told=False)
+        group = await self._start(request, told=False)
         return group.job_id
 
     async def create_job_group_and_request_job(
@@ -99,7 +96,7 @@ class BackgroundRequesting(Requesting):
             label=label,
             cancellable=cancellable,
         )
-        return await self._requester().start_detached(self.nursery, request, told=True)
+        return await self._start(request, told=True)
 
     async def cancel_job_group(self, job_id: str, *, reason: str | None = None) -> None:
         """Cancel a job or job group that this worker has requested.
@@ -136,3 +133,8 @@ class BackgroundRequesting(Requesting):
             await trio.lowlevel.checkpoint()
         else:
             await self.send_bus_message(message)
+
+    async def _start(self, request: JobRequest, *, told: bool) -> JobGroup:
+        requester = self._requester()
+        nursery = await self.wait_running()
+        return await requester.start_detached(nursery, request, told=told)

@@ -77,7 +77,7 @@ class Engine:
 
     def __init__(
         self,
-        worker: object,
+        worker: BusSubscriber,
         name: str,
         bus: WorkerBus,
         registry: WorkerRegistry,
@@ -142,7 +142,7 @@ class Engine:
             nursery,
             context,
         )
-        self.lanes.start(nursery)
+        context.run(self.lanes.start, nursery)
         return responder
 
     def keep(self, message: BusMessage) -> None:
@@ -155,31 +155,36 @@ class Engine:
             raise LaneFull((self.requester.name,))
         self.early.append(message)
 
+    def begin_ending(self) -> None:
+        """Refuse new jobs, but for those of running handlers; wait for no worker."""
+        if self.responder is not None:
+            self.responder.ending = True
+        self.requester.stop_waiting()
+
     def close(self, status: JobStatus, why: str) -> None:
         """From now on answer all requests, and interrupted jobs, with ``status``."""
+        self.lanes.stop()  # their nursery takes no new Trio task once it has closed
         if self.responder is not None:
             self.responder.close(status, why)
 
     async def leave_groups(self, reason: str) -> None:
         """Fail the groups that others' Trio tasks have opened, and wait for them."""
-        for group in list(self.requester.groups.values()):
-            group.fail(reason)
+        self.requester.stop(reason)
         await self.requester.wait_idle()
 
     @enable_ki_protection
     def release(self, subscriber: BusSubscriber) -> None:
         """Leave bus and registry, and leave nobody waiting."""
         self.close(JobStatus.LOST, "has left")
-        self.lanes.stop()
-        for group in list(self.requester.groups.values()):
-            for name in tuple(group.open_members):
-                group.settle(name, JobStatus.LOST, "RequesterLost", "its requester has stopped")
+        self.lanes.close()
+        self.requester.stop(f"worker {self.requester.name!r} has stopped")
+        self.requester.settle_all(JobStatus.LOST, "RequesterLost", "its requester has stopped")
         for name, handler in self._watched:
             self.registry.unwatch(name, handler)
         self._watched.clear()
         self.registry.unwatch_roots(self._worker_ready)
         self.registry.unwatch_departures(self.remote_workers_departed)
-        self.registry.unregister(self.requester.name)
+        self.registry.unregister(self.requester.name, self.registry.runner_name)
         self.bus.unsubscribe_nowait(subscriber)
         early, self.early = self.early, []
         for message in early:

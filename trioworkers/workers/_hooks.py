@@ -14,9 +14,11 @@ from ..bus import (
     BusJobUpdateRequestMessage,
     BusJobUpdateUrgentMessage,
     BusMessage,
+    BusSubscriber,
     Hook,
     Lanes,
 )
+from ..errors import LaneFull
 from ..jobs import EVENTS, EventMessage
 from ._events import EventHandlers, call_handler
 
@@ -66,7 +68,7 @@ class WorkerHooks:
 
     def __init__(
         self,
-        worker: object,
+        worker: BusSubscriber,
         overridden: frozenset[str],
         handlers: EventHandlers,
         lanes: Lanes,
@@ -85,6 +87,23 @@ class WorkerHooks:
     def use(self, event: str) -> None:
         """Note that ``event`` has an event handler now."""
         self.used |= {event}
+
+    @property
+    def full(self) -> bool:
+        """Whether a lane is full, so that no more jobs should begin."""
+        lanes = self._lanes
+        return lanes.full(system=False) or lanes.full(system=True)
+
+    async def wait_room(self) -> None:
+        """Wait until no lane is full. Always a checkpoint.
+
+        Raises:
+          LaneFull: The caller is one of the hooks.
+        """
+        if self.full and self._lanes.hosts_current_task():
+            raise LaneFull((self._worker.name,))
+        await self._lanes.wait_room(system=False)
+        await self._lanes.wait_room(system=True)
 
     def wants(self, event: str) -> bool:
         """Whether anything would run for ``event``."""

@@ -25,6 +25,7 @@ class Life:
     Attributes:
       state: Where it is.
       stop_requested: Set when it is to stop now.
+      begun: Set when it runs, or never will.
       finished: Set when it has stopped, or will never run.
       ending: Whether it finishes what it has accepted, then stops.
       task: The Trio task that runs the worker.
@@ -32,6 +33,7 @@ class Life:
 
     state: LifeState = LifeState.NEW
     stop_requested: trio.Event = attrs.field(factory=trio.Event)
+    begun: trio.Event = attrs.field(factory=trio.Event)
     finished: trio.Event = attrs.field(factory=trio.Event)
     ending: bool = False
     task: Task | None = None
@@ -62,6 +64,7 @@ class Life:
     def finish(self) -> None:
         """Go to STOPPED."""
         self.state = LifeState.STOPPED
+        self.begun.set()
         self.finished.set()
 
     def check_open(self, name: str) -> None:

@@ -1,8 +1,7 @@
 """The `@worker_ready` decorator."""
 
-import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..jobs import check_name, is_async
 
@@ -35,13 +34,15 @@ def worker_ready(*, name: str) -> Callable[[F], F]:
 def collect_ready_handlers(cls: type) -> dict[str, str]:
     """Return worker name to method name, of the `@worker_ready` methods of ``cls``.
 
+    A method that overrides one is one too, decorated or not.
+
     Raises:
       TypeError: Two methods watch one name.
     """
     found: dict[str, str] = {}
     for attribute in dict.fromkeys(name for base in cls.__mro__ for name in vars(base)):
-        member: Any = inspect.getattr_static(cls, attribute)
-        watched = getattr(member, _MARK, None)
+        members = [vars(base)[attribute] for base in cls.__mro__ if attribute in vars(base)]
+        watched = next((getattr(m, _MARK) for m in members if hasattr(m, _MARK)), None)
         if watched is None:
             continue
         if watched in found:

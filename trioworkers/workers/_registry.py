@@ -99,10 +99,16 @@ class WorkerRegistry:
         return True
 
     @enable_ki_protection
-    def unregister(self, name: str) -> None:
-        """Forget a worker that has left; unknown names are ignored."""
-        data = self._ready.pop(name, None)
-        if data is not None and data.runner != self.runner_name:
+    def unregister(self, name: str, runner: str | None = None) -> None:
+        """Forget a worker that has left; unknown names are ignored.
+
+        Given ``runner``, so is a name that another runner has.
+        """
+        data = self._ready.get(name)
+        if data is None or runner not in (None, data.runner):
+            return
+        del self._ready[name]
+        if data.runner != self.runner_name:
             self._tell_departed((name,))
 
     @enable_ki_protection
@@ -160,6 +166,7 @@ class WorkerRegistry:
         """Undo a `watch_departures`; one that isn't there is ignored."""
         self._departure_watches.pop(handler, None)
 
+    @enable_ki_protection
     async def wait_ready(self, *names: str) -> None:
         """Wait until workers of all these names are ready at once. Always a checkpoint."""
         arrived = trio.Event()
@@ -171,6 +178,8 @@ class WorkerRegistry:
         try:
             for name in names:
                 self.watch(name, check)
+            if not names:
+                arrived.set()
             await arrived.wait()
         finally:
             for name in names:

@@ -27,17 +27,18 @@ from ..bus import (
     BusWorkerReadyMessage,
     BusWorkerRegistryMessage,
     Hook,
+    JobStatus,
     MemoryChannelBus,
     WorkerBus,
 )
-from ..errors import NotAttachedError, StoppedError
+from ..errors import DuplicateWorkerError, LaneFull, NotAttachedError, StoppedError
 from ..jobs import REQUESTER_MESSAGES, NoHooks, Requester, check_name
 from ._engine import WorkerStatistics
 from ._events import EventHandler, EventHandlers, call_handler
 from ._registry import WorkerRegistry, entries_of
 from ._requesting import Requesting
 from ._types import WorkerErrorData, WorkerParams, WorkerReadyData
-from ._worker import BaseWorker, attach_all
+from ._worker import CLEANUP_SECONDS, BaseWorker, attach_all
 
 logger = logging.getLogger("trioworkers.workers")
 
@@ -106,6 +107,7 @@ class WorkerRunner(Requesting, BusSubscriber):
         self._strict = strict
         self._events = EventHandlers(("on_ready", "on_error"))
         self._workers: dict[str, BaseWorker] = {}
+        self._had_workers = False
         self._nursery: trio.Nursery | None = None
         self._stack: AsyncExitStack | None = None
         self._left = False
@@ -162,17 +164,19 @@ class WorkerRunner(Requesting, BusSubscriber):
 
         Raises:
           DuplicateWorkerError: A name is taken, or there twice; none was added.
-          StoppedError: The runner has ended, or a worker was added before.
+          StoppedError: The runner is ending, or a worker was added before.
         """
-        if self._left:
-            raise StoppedError(f"runner {self._name!r} has ended", "make a new one")
         await trio.lowlevel.checkpoint()
+        if self._left or self._ending:
+            what = "has ended" if self._left else "is ending"
+            raise StoppedError(f"runner {self._name!r} {what}", "make a new one")
         attach_all(workers, self._registry, self._bus)
         for worker in workers:
             self._adopt(worker)
 
     # Running
 
+    @enable_ki_protection
     async def run(
         self,
         *,
@@ -192,13 +196,12 @@ class WorkerRunner(Requesting, BusSubscriber):
         """
         async with self:
             task_status.started()
-            seen = bool(self._workers)
             while not self._end_requested.is_set():
-                if auto_end and seen and not self._workers:
+                if auto_end and self._had_workers and not self._workers:
                     break
                 await self._changed.park()
-                seen = seen or bool(self._workers)
 
+    @enable_ki_protection
     async def __aenter__(self) -> Self:
         if self._stack is not None:
             raise StoppedError(f"runner {self._name!r} was run before", "make a new one")
@@ -212,12 +215,16 @@ class WorkerRunner(Requesting, BusSubscriber):
                 self._nursery.start_soon(self._run_worker, worker, name=worker.name)
             await self._announce()
         except BaseException as error:
-            self._abandon()
-            await stack.__aexit__(type(error), error, error.__traceback__)
+            self._left = True
+            try:
+                await stack.__aexit__(type(error), error, error.__traceback__)
+            finally:
+                self._abandon()
             raise
         self._fire("on_ready")
         return self
 
+    @enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -236,6 +243,9 @@ class WorkerRunner(Requesting, BusSubscriber):
             except BaseException as error:  # noqa: BLE001 - handed to the nursery
                 exc = error
         self._left = True
+        self._asking.stop(f"runner {self._name!r} has ended")
+        with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+            await self._asking.wait_idle()
         try:
             swallowed = await stack.__aexit__(
                 None if exc is None else type(exc), exc, None if exc is None else exc.__traceback__
@@ -256,7 +266,7 @@ class WorkerRunner(Requesting, BusSubscriber):
         """Do what `end` does, without a checkpoint."""
         self._end_requested.set()
         self._changed.unpark_all()
-        if self._nursery is not None and not self._ending:
+        if self._nursery is not None and not self._ending and not self._left:
             self._ending = True
             self._nursery.start_soon(self._end_workers, reason)
 
@@ -340,13 +350,16 @@ class WorkerRunner(Requesting, BusSubscriber):
             if message.source == message.runner:
                 self._registry.unregister_runner(message.runner)
             else:
-                self._registry.unregister(message.source)
+                self._registry.unregister(message.source, message.runner)
 
     def _receive_registry(self, message: BusWorkerRegistryMessage) -> None:
         if message.runner == self._name:
             return
         for data in entries_of(message.runner, message.workers):
-            self._registry.register(data)
+            try:
+                self._registry.register(data)
+            except DuplicateWorkerError as error:
+                logger.error("worker of runner %r is not known: %s", message.runner, error)
         if message.target is None:  # a runner that has just started: tell it of ours
             self._bus.post(
                 BusWorkerRegistryMessage(
@@ -372,10 +385,12 @@ class WorkerRunner(Requesting, BusSubscriber):
     @enable_ki_protection
     def _adopt(self, worker: BaseWorker) -> None:
         self._workers[worker.name] = worker
+        self._had_workers = True
         if self._nursery is not None:
             self._nursery.start_soon(self._run_worker, worker, name=worker.name)
         self._changed.unpark_all()
 
+    @enable_ki_protection
     async def _run_worker(self, worker: BaseWorker) -> None:
         assert self._nursery is not None
         on_error = None if self._strict else partial(self._report, worker)
@@ -401,11 +416,14 @@ class WorkerRunner(Requesting, BusSubscriber):
         self._errors += 1
         logger.error("worker %r failed", worker.name, exc_info=error)
         text = f"{type(error).__name__}: {error}"
-        self._bus.post(worker.error_message(text))
+        try:
+            self._bus.post(worker.error_message(text))
+        except LaneFull as full:
+            logger.warning("not all were told of it: %s", full)
         self._fire("on_error", WorkerErrorData(worker.name, text))
 
     def _fire(self, event: str, *args: object) -> None:
-        if self._nursery is None:
+        if self._nursery is None or self._left:
             return
         for handler in self._events.of(event):
             self._nursery.start_soon(self._run_handler, handler, *args)
@@ -419,6 +437,7 @@ class WorkerRunner(Requesting, BusSubscriber):
             self._errors += 1
             logger.error("an event handler of %r failed", self, exc_info=error)
 
+    @enable_ki_protection
     async def _end_workers(self, reason: str | None) -> None:
         """End in two steps, so that a handler can still ask a worker that is idle."""
         for worker in self._workers.values():
@@ -444,9 +463,9 @@ class WorkerRunner(Requesting, BusSubscriber):
         for worker in list(self._workers.values()):
             worker.abandon()
         self._workers.clear()
+        self._asking.stop(f"runner {self._name!r} has ended")
         self._bus.unsubscribe_nowait(self)
-        for group in list(self._asking.groups.values()):
-            group.fail(f"runner {self._name!r} has ended")
+        self._asking.settle_all(JobStatus.LOST, "RequesterLost", "its requester has ended")
 
 
 _RUNNER_MESSAGES: dict[type[BusMessage], Callable[[WorkerRunner, Any], None]] = {

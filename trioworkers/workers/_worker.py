@@ -26,6 +26,7 @@ from ..bus import (
     Hook,
     JobStatus,
     WorkerBus,
+    call_interruptible,
 )
 from ..errors import DuplicateWorkerError, NotAttachedError
 from ..jobs import (
@@ -146,6 +147,17 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
         self._life.check_open(self._name)
         return nursery
 
+    async def wait_running(self) -> trio.Nursery:
+        """Wait until the worker runs; return its `nursery`. Always a checkpoint.
+
+        Raises:
+          StoppedError: It has stopped.
+        """
+        await trio.lowlevel.checkpoint()
+        if self._life.state is LifeState.ATTACHED:
+            await self._life.begun.wait()
+        return self.nursery
+
     @property
     def active(self) -> bool:
         """Whether it is active now."""
@@ -219,6 +231,7 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
             self._life.detach()
             raise
 
+    @enable_ki_protection
     async def run(self, params: WorkerParams) -> None:
         """Run until `stop`, `end` or cancellation. Subclasses with a runtime override it.
 
@@ -235,11 +248,13 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
             async with trio.open_nursery() as nursery:
                 try:
                     self._begin(engine, nursery, params)
-                    await self.start()
+                    await call_interruptible(self.start)
                     await self._life.stop_requested.wait()
                 except BaseException:
                     engine.close(JobStatus.LOST, "crashed")
                     raise
+                finally:
+                    engine.lanes.close()  # before the nursery refuses new Trio tasks
                 engine.close(JobStatus.CANCELLED, "has stopped")
                 nursery.cancel_scope.cancel()
         finally:
@@ -325,21 +340,23 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
 
         Raises:
           DuplicateWorkerError: A name is taken, or there twice; none was added.
-          RuntimeError: A worker was added elsewhere; none was added.
+          RuntimeError: A worker was added elsewhere, or this one does not run;
+            none was added.
         """
         engine = self._attached
-        self._life.check_open(self._name)
         await trio.lowlevel.checkpoint()
+        self._life.check_open(self._name)
+        self._responder()  # raises if it does not run yet
         attach_all(workers, engine.registry, engine.bus, parent=self._name)
         for worker in workers:
             self._children.append(worker)
             if watch:
                 engine.watch(worker.name)
         for worker in workers:
-            message = BusAddWorkerMessage(
-                worker, source=self._name, target=engine.registry.runner_name
+            # Not `send`: cancelled half-way, some would be attached and never run.
+            engine.bus.post(
+                BusAddWorkerMessage(worker, source=self._name, target=engine.registry.runner_name)
             )
-            await engine.bus.send(message)
 
     async def watch_workers(self, *worker_names: str) -> None:
         """Call `on_worker_ready` whenever one of these gets ready; at once if it is."""
@@ -487,8 +504,8 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
 
     def begin_ending(self) -> None:
         """Refuse new jobs from now on, but for those of running handlers."""
-        if self._engine is not None and self._engine.responder is not None:
-            self._engine.responder.ending = True
+        if self._engine is not None:
+            self._engine.begin_ending()
 
     async def wait_idle(self) -> None:
         """Wait until no job, group or hook is in flight. Always a checkpoint."""
@@ -516,6 +533,7 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
         engine.hooks.on_error = params.on_error
         fallback = JobHandler(None, _handle_request)
         engine.begin(self, self._job_handlers, fallback, nursery)
+        self._life.begun.set()
         early, engine.early = engine.early, []
         for message in early:
             hook = self.on_delivery(message)
@@ -527,7 +545,7 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
         try:
             with trio.move_on_after(CLEANUP_SECONDS, shield=True) as scope:
                 await engine.leave_groups(f"worker {self._name!r} has stopped")
-                await self.cleanup()
+                await call_interruptible(self.cleanup)
             if scope.cancelled_caught:
                 logger.error("%r: clean-up took over %s s", self, CLEANUP_SECONDS)
         finally:
@@ -552,9 +570,11 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
     # Messages about its life: book-keeping at delivery
 
     def _receive_activate(self, message: BusActivateWorkerMessage) -> None:
+        self._starts_active = False  # one that came before `start` counts instead
         self._set_active(message.args)
 
     def _receive_deactivate(self, _: BusDeactivateWorkerMessage) -> None:
+        self._starts_active = False
         self._active = False
         self._activation_args = None
         self._attached.hooks.post("on_deactivated")
@@ -568,9 +588,10 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
         responder = self._attached.responder
         if responder is not None and responder.closed is None and not self._life.ending:
             self._life.ending = True
-            responder.ending = True
+            self._attached.begin_ending()
             responder.nursery.start_soon(self._end)
 
+    @enable_ki_protection
     async def _end(self) -> None:
         """Finish what was accepted, children first, then stop."""
         engine = self._attached

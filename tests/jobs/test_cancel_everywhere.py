@@ -1,0 +1,143 @@
+"""A requester that is cancelled at any step of any Trio task: P2 holds each time."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+import trio.testing
+
+from trioworkers import BaseWorker, BusJobRequestMessage, JobError, WorkerRunner, job
+
+
+class Peer(BaseWorker):
+    """A worker whose handlers take time to stop, and are counted."""
+
+    running = 0
+
+    @job(name="work")
+    async def work(self, message: BusJobRequestMessage) -> dict[str, int]:
+        self.running += 1
+        try:
+            for step in range(3):
+                await self.send_job_stream_data(message.job_id, {"step": step})
+                await trio.sleep(1)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.5)
+            self.running -= 1
+        return {}
+
+    @job(name="fail")
+    async def fail(self, message: BusJobRequestMessage) -> None:
+        await trio.sleep(1)
+        raise JobError("as asked")
+
+    @job(name="nested")
+    async def nested(self, message: BusJobRequestMessage) -> dict[str, int]:
+        self.running += 1
+        try:
+            async with self.job_group("c", "d", name="work") as group:
+                async for _ in group:
+                    pass
+        finally:
+            self.running -= 1
+        return {}
+
+    @job(name="turn", sequential=True)
+    async def turn(self, message: BusJobRequestMessage) -> dict[str, int]:
+        return await self.work(message)
+
+
+Scenario = Callable[[WorkerRunner], Awaitable[object]]
+
+
+async def two_jobs_at_once(runner: WorkerRunner) -> None:
+    """A body that awaits a second job while the first one streams."""
+    async with runner.job("a", name="work") as first:
+        await runner.call("b", name="turn")
+        async for _ in first:
+            pass
+
+
+async def failing_group(runner: WorkerRunner) -> None:
+    """A group of which one member fails."""
+    with pytest.raises(JobError):
+        async with runner.job_group("a", "b", name="fail"):
+            await trio.sleep(5)
+
+
+async def nested_group(runner: WorkerRunner) -> None:
+    """Groups within a group."""
+    async with runner.job_group("a", "b", name="nested", timeout=100):
+        pass
+
+
+async def queue_of_turns(runner: WorkerRunner) -> None:
+    """Several requesters that wait for a sequential handler."""
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(lambda: runner.call("a", name="turn"))
+
+
+async def late_worker(runner: WorkerRunner) -> None:
+    """A job for a worker that arrives later."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: runner.call("late", name="work"))
+        await trio.sleep(1)
+        await runner.add_workers(Peer("late"))
+
+
+SCENARIOS = [two_jobs_at_once, failing_group, nested_group, queue_of_turns, late_worker]
+
+
+class CancelAt(trio.abc.Instrument):
+    """Cancels ``scope`` after the n-th step of any Trio task."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.steps = 0
+        self.scope = trio.CancelScope()
+        self.counting = False
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.steps += self.counting
+        if self.counting and self.steps == self.at:
+            self.scope.cancel()
+
+
+async def run_scenario(scenario: Scenario, canceller: CancelAt) -> None:
+    """Run ``scenario`` under ``canceller``, then look for what is left."""
+    with trio.fail_after(10_000):
+        async with WorkerRunner() as runner:
+            await runner.add_workers(*(Peer(name) for name in "abcd"))
+            await trio.testing.wait_all_tasks_blocked()
+            canceller.counting = True
+            with canceller.scope:
+                await scenario(runner)
+            canceller.counting = False
+            for worker in runner.workers:
+                assert isinstance(worker, Peer)
+                assert worker.running == 0, f"{worker.name} still runs a handler"
+                statistics = worker.statistics()
+                assert statistics.active_jobs == statistics.job_groups == 0
+                assert not statistics.waiting_for
+            statistics_of_runner = runner.statistics()
+            assert statistics_of_runner.job_groups == 0
+            assert not statistics_of_runner.waiting_for
+            assert not statistics_of_runner.bus.lanes
+            await runner.call("a", name="work")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("seed", range(3))
+def test_cancelled_at_any_step_no_handler_outlives_the_scope(scenario: Scenario, seed: int) -> None:
+    """Whatever step the requester is cancelled at, all handlers have stopped when it leaves."""
+    at, steps = 1, 1
+    while at <= steps:
+        trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
+        canceller = CancelAt(at)
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        trio.run(run_scenario, scenario, canceller, clock=clock, instruments=[canceller])
+        steps = canceller.steps
+        at += 1
+    assert at > 5
