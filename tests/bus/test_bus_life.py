@@ -228,3 +228,36 @@ async def test_statistics_are_a_frozen_snapshot():
     assert (before.subscribers, bus.statistics().subscribers) == (0, 1)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         before.delivered = 3
+
+
+async def test_a_send_after_the_end_is_refused() -> None:
+    """A bus that has ended says so, instead of taking messages that nobody reads."""
+    async with MemoryChannelBus() as bus:
+        pass
+    with pytest.raises(StoppedError, match="the bus has ended; send while it runs"):
+        await bus.send(Note("x", source="a", target="b"))
+
+
+async def test_a_sender_that_waits_for_room_is_told_when_the_bus_ends() -> None:
+    """Who waits for room in a lane doesn't wait for ever when the bus ends."""
+    told = trio.Event()
+
+    class Stuck(BusSubscriber):
+        name = "stuck"
+
+        async def on_bus_message(self, message):
+            await trio.sleep_forever()
+
+    async def send_on(bus: MemoryChannelBus) -> None:
+        with pytest.raises(StoppedError, match="the bus has ended"):
+            for _ in range(10):
+                await bus.send(Note("x", source="a", target="stuck"))
+        told.set()
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            async with MemoryChannelBus(lane_capacity=1) as bus:
+                await bus.subscribe(Stuck())
+                nursery.start_soon(send_on, bus)
+                await wait_all_tasks_blocked()
+            await told.wait()

@@ -77,9 +77,7 @@ async def test_a_remote_requester_that_leaves_cancels_its_jobs():
         for peer in (remote, other):
             await bus.subscribe(peer)
             await bus.send(BusWorkerReadyMessage("elsewhere", source=peer.name))
-            bus.post(
-                BusJobRequestMessage(f"{peer.name}-1", "do", source=peer.name, target="doer")
-            )
+            bus.post(BusJobRequestMessage(f"{peer.name}-1", "do", source=peer.name, target="doer"))
             bus.post(BusJobCancelMessage(f"{peer.name}-2", source=peer.name, target="doer"))
         await wait_all_tasks_blocked()
         assert doer.running == 2

@@ -151,6 +151,23 @@ async def test_a_child_of_another_job_waits_its_turn():
         assert answers == [{"n": 1}, {"n": 1}]
 
 
+def test_asking_oneself_without_waiting_is_no_circle():
+    """The error advises to ask without waiting, so `request_job` must be queued."""
+
+    async def asks_itself(worker, message):
+        if message.payload is None:
+            await worker.request_job("doer", name="queue", payload={"then": True})
+
+    async def main():
+        doer = Doer("doer", asks_itself)
+        async with hosting(doer) as runner:
+            await runner.call("doer", name="queue")
+            await wait_all_tasks_blocked()
+            assert len(doer.begun) == 2
+
+    run(main)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.random_module(),

@@ -98,6 +98,7 @@ class WorkerBus(ABC):
         self._background = BackgroundNursery()
         self._nursery: trio.Nursery | None = None
         self._entered = False
+        self._ended = False
         self._delivering = False
         self._nested: deque[BusMessage] = deque()
         self._outbox: deque[BusMessage] = deque()
@@ -151,6 +152,7 @@ class WorkerBus(ABC):
         traceback: TracebackType | None,
     ) -> bool:
         nursery, self._nursery = self._nursery, None
+        self._ended = True
         assert nursery is not None
         try:
             with trio.move_on_after(5, shield=True):
@@ -221,8 +223,8 @@ class WorkerBus(ABC):
     async def unsubscribe(self, subscriber: BusSubscriber) -> None:
         """Deliver nothing more to ``subscriber``, and cancel its hooks.
 
-        Returns when lanes that the bus runs have ended, unless called from one
-        of them. Unknown subscribers are ignored.
+        Returns when lanes that the bus runs have ended; called from one of
+        them, it is cancelled with it. Unknown subscribers are ignored.
         """
         subscription = self.unsubscribe_nowait(subscriber)
         await trio.lowlevel.checkpoint()
@@ -257,12 +259,15 @@ class WorkerBus(ABC):
 
         Raises:
           TypeError: It is not a `BusMessage`.
+          StoppedError: The bus has ended.
           UnknownWorkerError: Nobody has the name it is targeted to.
           LaneFull: The lane is full, and the sender is one of its hooks.
         """
         if not isinstance(message, BusMessage):
             raise TypeError(f"expected a BusMessage, not {message!r}")
         await trio.lowlevel.checkpoint()
+        if self._ended:
+            raise StoppedError("the bus has ended", "send while it runs")
         if isinstance(message, BusLocalMessage):
             await self.deliver(message)
         else:
@@ -346,6 +351,8 @@ class WorkerBus(ABC):
                 if subscription.lanes.hosts_current_task():
                     raise LaneFull((name,))
                 await subscription.lanes.wait_room(system=message.is_system)
+                if self._ended:
+                    raise StoppedError("the bus has ended", "send while it runs")
                 subscription = self._subscriptions.get(name)
             if subscription is None and message.target is not None:
                 if not message.may_miss:
@@ -450,7 +457,7 @@ class WorkerBus(ABC):
                     try:
                         await trio.sleep_forever()
                     finally:
-                        subscription.lanes.stop()
+                        subscription.lanes.close()
         finally:
             subscription.ended.set()
 

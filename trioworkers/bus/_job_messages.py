@@ -67,6 +67,7 @@ class BusJobRequestMessage(BusDataMessage):
       deadline: When the requester stops waiting, on the sender's Trio clock.
       parent_job_id: The job whose handler asked, if one did.
       ancestors: The jobs above that parent, outermost first.
+      awaited: Whether that parent waits for the job.
       attempt: Which try this is, from 1.
       trace: Trace context, for distributed tracing.
       credit: Events the responder may send before more credit comes.
@@ -78,6 +79,7 @@ class BusJobRequestMessage(BusDataMessage):
     deadline: float = attrs.field(default=math.inf, kw_only=True)
     parent_job_id: str | None = attrs.field(default=None, kw_only=True)
     ancestors: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    awaited: bool = attrs.field(default=True, kw_only=True)
     attempt: int = attrs.field(default=1, kw_only=True)
     trace: dict[str, str] | None = attrs.field(default=None, kw_only=True)
     credit: int = attrs.field(default=CREDIT_WINDOW, kw_only=True)

@@ -43,9 +43,9 @@ class ActiveJob:
 
     @property
     def lineage(self) -> tuple[str, tuple[str, ...]]:
-        """The job's own id, and its ancestors' from the outermost to its parent."""
+        """The job's own id, and of those that wait for it, outermost first."""
         request = self.request
-        if request.parent_job_id is None:
+        if request.parent_job_id is None or not request.awaited:
             return request.job_id, ()
         return request.job_id, (*request.ancestors, request.parent_job_id)
 

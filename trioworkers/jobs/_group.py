@@ -6,6 +6,7 @@ that owns the group; the waiting is in `_scope.py`.
 
 from typing import Any
 
+import attrs
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task, enable_ki_protection, reschedule
 
@@ -213,6 +214,8 @@ class JobGroup:
             self.outcomes[name] = JobOutcome(status, message.response, message.error)
         self.open_members.discard(name)
         if self._asker.hooks.used:
+            if status is not message.status:
+                message = attrs.evolve(message, status=status)
             self._asker.hooks.post_message(message)
         if not completed and self._cause is None and self.request.cancel_on_error:
             self._fail_for(message)
@@ -227,7 +230,7 @@ class JobGroup:
 
     def _all_settled(self) -> None:
         hooks = self._asker.hooks
-        if hooks.used and self._cause is None and self._reason is None:
+        if hooks.used and self._reason is None and (self._completed or self._cause is None):
             hooks.post("on_job_completed", JobGroupResponse(self.job_id, self.responses))
         if self.waiter is not None:
             waiter, self.waiter = self.waiter, None

@@ -37,7 +37,7 @@ class Turns:
         Raises:
           WaitingCircleError: The job that has its turn is an ancestor.
         """
-        if not self._queue or request.parent_job_id is None:
+        if not self._queue or request.parent_job_id is None or not request.awaited:
             return
         holder = self._queue[0].request.job_id
         chain = (*request.ancestors, request.parent_job_id)

@@ -116,7 +116,7 @@ class Requester:
         return all(name in ready for name in names)
 
     @enable_ki_protection
-    def send(self, group: JobGroup) -> None:
+    def send(self, group: JobGroup, *, awaited: bool = True) -> None:
         """Send the requests, whether or not the members are ready."""
         job_id, request = group.job_id, group.request
         group.asked = True
@@ -137,6 +137,7 @@ class Requester:
                         deadline=deadline,
                         parent_job_id=parent_id,
                         ancestors=ancestors,
+                        awaited=awaited,
                         source=self.name,
                         target=name,
                     )
@@ -232,7 +233,7 @@ class Requester:
             self.close(group)
             raise
         self.detached += 1
-        self.send(group)
+        self.send(group, awaited=False)
         return group
 
     @enable_ki_protection

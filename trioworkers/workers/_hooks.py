@@ -118,10 +118,10 @@ class WorkerHooks:
         """Return what runs in the lane for ``message``, or None."""
         return self._run_message if self.used and self.wants_message(type(message)) else None
 
-    def post(self, event: str, *args: object) -> None:
-        """Run ``event`` in the data lane, if it is wanted."""
+    def post(self, event: str, *args: object, system: bool = False) -> None:
+        """Run ``event`` in a lane, the data lane by default, if it is wanted."""
         if event in self.used:
-            self._lanes.put(partial(self._run_safely, event), args, system=False)
+            self._lanes.put(partial(self._run_safely, event), args, system=system)
 
     def post_call(self, function: Callable[[Any], Awaitable[object]], argument: object) -> None:
         """Run any function of one argument in the data lane."""

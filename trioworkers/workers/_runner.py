@@ -104,6 +104,7 @@ class WorkerRunner(Requesting, BusSubscriber):
         self._bus = MemoryChannelBus() if bus is None else bus
         self._registry = WorkerRegistry(self._name)
         self._asking = Requester(self._name, self._bus, self._registry, NoHooks())
+        self._registry.watch_departures(self._asking.workers_departed)
         self._strict = strict
         self._events = EventHandlers(("on_ready", "on_error"))
         self._workers: dict[str, BaseWorker] = {}
@@ -239,10 +240,14 @@ class WorkerRunner(Requesting, BusSubscriber):
                 self.end_nowait()
                 while self._workers:
                     await self._changed.park()
-                await self._tell_departure()
+                with trio.move_on_after(CLEANUP_SECONDS):
+                    await self._tell_departure()
             except BaseException as error:  # noqa: BLE001 - handed to the nursery
                 exc = error
         self._left = True
+        if exc is not None and self._nursery is not None:
+            # First, so that the workers' own requests end by this, not as failed.
+            self._nursery.cancel_scope.cancel()
         self._asking.stop(f"runner {self._name!r} has ended")
         with trio.move_on_after(CLEANUP_SECONDS, shield=True):
             await self._asking.wait_idle()
@@ -368,8 +373,7 @@ class WorkerRunner(Requesting, BusSubscriber):
             )
 
     def _receive_error(self, message: BusWorkerErrorMessage) -> None:
-        if message.source not in self._workers:
-            self._fire("on_error", WorkerErrorData(message.source, message.error))
+        self._fire("on_error", WorkerErrorData(message.source, message.error))
 
     # Behind the scenes
 
@@ -420,7 +424,8 @@ class WorkerRunner(Requesting, BusSubscriber):
             self._bus.post(worker.error_message(text))
         except LaneFull as full:
             logger.warning("not all were told of it: %s", full)
-        self._fire("on_error", WorkerErrorData(worker.name, text))
+        if worker.parent is not None:  # a root worker's error comes back to this runner
+            self._fire("on_error", WorkerErrorData(worker.name, text))
 
     def _fire(self, event: str, *args: object) -> None:
         if self._nursery is None or self._left:
@@ -464,6 +469,7 @@ class WorkerRunner(Requesting, BusSubscriber):
             worker.abandon()
         self._workers.clear()
         self._asking.stop(f"runner {self._name!r} has ended")
+        self._registry.unwatch_departures(self._asking.workers_departed)
         self._bus.unsubscribe_nowait(self)
         self._asking.settle_all(JobStatus.LOST, "RequesterLost", "its requester has ended")
 

@@ -257,7 +257,15 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
                     engine.lanes.close()  # before the nursery refuses new Trio tasks
                 engine.close(JobStatus.CANCELLED, "has stopped")
                 nursery.cancel_scope.cancel()
-        finally:
+        except BaseException as crash:
+            try:
+                await self._finish(engine)
+            except Exception as error:  # noqa: BLE001 - raised in the group
+                raise BaseExceptionGroup(
+                    f"worker {self._name!r} crashed, and its clean-up failed", [crash, error]
+                ) from None
+            raise
+        else:
             await self._finish(engine)
 
     async def start(self) -> None:
@@ -610,7 +618,7 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, BusSubscriber):
 
     def _receive_child_error(self, message: BusWorkerLocalErrorMessage) -> None:
         data = WorkerErrorData(message.source, message.error)
-        self._attached.hooks.post("on_worker_failed", data)
+        self._attached.hooks.post("on_worker_failed", data, system=True)
 
 
 @disable_ki_protection
