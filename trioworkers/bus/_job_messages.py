@@ -55,9 +55,38 @@ class JobFailure:
         return f"{self.type}: {self.message}" if self.message else self.type
 
 
+@attrs.define
+class BusJobDataMessage(BusDataMessage):
+    """A message of the job protocol in the data lane.
+
+    Attributes:
+      job_id: The job that it is about.
+    """
+
+    job_id: str
+
+    # Their number is bounded by jobs and credit, so nobody waits for room.
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
+@attrs.define
+class BusJobSystemMessage(BusSystemMessage):
+    """A message of the job protocol in the system lane.
+
+    Attributes:
+      job_id: The job that it is about.
+    """
+
+    job_id: str
+
+    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = True
+
+
 @wire_tag("job.request")
 @attrs.define
-class BusJobRequestMessage(BusDataMessage):
+class BusJobRequestMessage(BusJobDataMessage):
     """Asks a worker to do a job.
 
     Attributes:
@@ -73,7 +102,6 @@ class BusJobRequestMessage(BusDataMessage):
       credit: Events the responder may send before more credit comes.
     """
 
-    job_id: str
     job_name: str | None = None
     payload: dict[str, Any] | None = None
     deadline: float = attrs.field(default=math.inf, kw_only=True)
@@ -84,12 +112,12 @@ class BusJobRequestMessage(BusDataMessage):
     trace: dict[str, str] | None = attrs.field(default=None, kw_only=True)
     credit: int = attrs.field(default=CREDIT_WINDOW, kw_only=True)
 
-    waits_for_room: ClassVar[bool] = False
+    may_miss: ClassVar[bool] = False
 
 
 @wire_tag("job.response")
 @attrs.define
-class BusJobResponseMessage(BusDataMessage):
+class BusJobResponseMessage(BusJobDataMessage):
     """The one outcome of a job.
 
     Attributes:
@@ -101,123 +129,87 @@ class BusJobResponseMessage(BusDataMessage):
         they are not numbered.
     """
 
-    job_id: str
     status: JobStatus
     response: dict[str, Any] | None = None
     error: JobFailure | None = attrs.field(default=None, kw_only=True)
     seq: int | None = attrs.field(default=None, kw_only=True)
-
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True
 
 
 @wire_tag("job.response.urgent")
 @attrs.define
-class BusJobResponseUrgentMessage(BusSystemMessage):
+class BusJobResponseUrgentMessage(BusJobSystemMessage):
     """A `BusJobResponseMessage` that overtakes the job's own events."""
 
-    job_id: str
     status: JobStatus
     response: dict[str, Any] | None = None
     error: JobFailure | None = attrs.field(default=None, kw_only=True)
     seq: int | None = attrs.field(default=None, kw_only=True)
 
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True
-
 
 @wire_tag("job.update")
 @attrs.define
-class BusJobUpdateMessage(BusDataMessage):
+class BusJobUpdateMessage(BusJobDataMessage):
     """Progress of a job."""
 
-    job_id: str
     update: dict[str, Any] | None = None
     seq: int | None = attrs.field(default=None, kw_only=True)
-
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True
 
 
 @wire_tag("job.update.urgent")
 @attrs.define
-class BusJobUpdateUrgentMessage(BusSystemMessage):
+class BusJobUpdateUrgentMessage(BusJobSystemMessage):
     """Progress of a job that overtakes its other events."""
 
-    job_id: str
     update: dict[str, Any] | None = None
     seq: int | None = attrs.field(default=None, kw_only=True)
-
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True
 
 
 @wire_tag("job.stream.start")
 @attrs.define
-class BusJobStreamStartMessage(BusDataMessage):
+class BusJobStreamStartMessage(BusJobDataMessage):
     """A job begins to stream; ``data`` describes the stream."""
 
-    job_id: str
     data: dict[str, Any] | None = None
     seq: int | None = attrs.field(default=None, kw_only=True)
-
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True
 
 
 @wire_tag("job.stream.data")
 @attrs.define
-class BusJobStreamDataMessage(BusDataMessage):
+class BusJobStreamDataMessage(BusJobDataMessage):
     """One chunk of a job's stream."""
 
-    job_id: str
     data: dict[str, Any] | None = None
     seq: int | None = attrs.field(default=None, kw_only=True)
-
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True
 
 
 @wire_tag("job.stream.end")
 @attrs.define
-class BusJobStreamEndMessage(BusDataMessage):
+class BusJobStreamEndMessage(BusJobDataMessage):
     """A job's stream has ended; ``data`` becomes the job's response."""
 
-    job_id: str
     data: dict[str, Any] | None = None
     seq: int | None = attrs.field(default=None, kw_only=True)
-
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True
 
 
 @wire_tag("job.cancel")
 @attrs.define
-class BusJobCancelMessage(BusSystemMessage):
+class BusJobCancelMessage(BusJobSystemMessage):
     """Cancels a job; the response still comes, once the handler has stopped."""
 
-    job_id: str
     reason: str | None = None
-
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True
 
 
 @wire_tag("job.update.request")
 @attrs.define
-class BusJobUpdateRequestMessage(BusDataMessage):
+class BusJobUpdateRequestMessage(BusJobDataMessage):
     """Asks a worker for a progress update on a job."""
 
-    job_id: str
+    waits_for_room: ClassVar[bool] = True
 
 
 @wire_tag("job.credit")
 @attrs.define
-class BusJobCreditMessage(BusSystemMessage):
+class BusJobCreditMessage(BusJobSystemMessage):
     """Lets a responder send ``credit`` more events of a job; None means any number."""
 
-    job_id: str
     credit: int | None
-
-    waits_for_room: ClassVar[bool] = False
-    may_miss: ClassVar[bool] = True

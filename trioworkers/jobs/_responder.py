@@ -45,9 +45,18 @@ MAX_PARKED = 64
 
 
 @attrs.define(eq=False)
-class _Parked:
+class _Seat:
+    """A handler's Trio task, and the job that it does or none."""
+
     task: Task
-    job: ActiveJob | None = None
+    scope: trio.CancelScope
+    parked: list["_Seat"]
+    job: ActiveJob | None
+
+    def leave(self, _: RaiseCancelT) -> Abort:
+        """Wait no longer for a job."""
+        self.parked.remove(self)
+        return Abort.SUCCEEDED
 
 
 @attrs.define(eq=False)
@@ -76,7 +85,7 @@ class Responder:
     ending: bool = False
     closed: Answer | None = None
     duplicates: int = 0
-    _parked: list[_Parked] = attrs.field(factory=list)
+    _parked: list[_Seat] = attrs.field(factory=list)
     _turns: dict[str, Turns] = attrs.field(factory=dict)
     _idle: ParkingLot | None = None
 
@@ -173,83 +182,111 @@ class Responder:
     # Running
 
     def _start(self, message: BusJobRequestMessage, handler: JobHandler) -> None:
-        deadline = message.deadline
-        scope = trio.CancelScope() if deadline == math.inf else trio.CancelScope(deadline=deadline)
-        job = ActiveJob(message, handler, scope, credit=message.credit)
-        if handler.sequential:
-            turns = self._turns.setdefault(str(handler.name), Turns(str(handler.name)))
+        turns = self._turns_of(handler) if handler.sequential else None
+        if turns is not None:
             try:
                 turns.check_circle(message)
             except WaitingCircleError as error:
                 self._refuse(message, Answer(JobStatus.FAILED, error=failure_of(error)))
                 return
-            turns.join(job)
-        self.active[message.job_id] = job
+        deadline = message.deadline
         if self._parked:
-            parked = self._parked.pop()
-            parked.job = job
-            parked.task.context = self.context.copy()
-            reschedule(parked.task)
+            seat = self._parked.pop()
+            scope = seat.scope
+            if deadline != math.inf:
+                scope.deadline = deadline
+            seat.job = job = ActiveJob(message, handler, scope, credit=message.credit)
+            seat.task.context = self.context.copy()
+            reschedule(seat.task)
         else:
+            job = ActiveJob(
+                message, handler, trio.CancelScope(deadline=deadline), credit=message.credit
+            )
             self.context.run(self.nursery.start_soon, self._serve, job)
+        self.active[message.job_id] = job
+        if turns is not None:
+            turns.join(job)
+
+    def _turns_of(self, handler: JobHandler) -> Turns:
+        name = str(handler.name)
+        turns = self._turns.get(name)
+        if turns is None:
+            turns = self._turns[name] = Turns(name)
+        return turns
 
     @enable_ki_protection
     async def _serve(self, job: ActiveJob) -> None:
-        parked = _Parked(current_task(), job)
+        """Run one job after another, until one is cancelled; send each one's outcome.
 
-        def abort(_: RaiseCancelT) -> Abort:
-            self._parked.remove(parked)
-            return Abort.SUCCEEDED
-
-        while parked.job is not None:
-            await self._run(parked.job)
-            parked.job = None
-            if self.closed is None and len(self._parked) < MAX_PARKED:
-                self._parked.append(parked)
-                await wait_task_rescheduled(abort)
-
-    async def _run(self, job: ActiveJob) -> None:
-        """Run one handler; whatever happens, send its outcome.
-
-        One function, since each level of awaiting costs time on every job.
+        They share the cancel scope, since opening one costs as much as all the
+        book-keeping of a job. A scope that was cancelled can't be used again.
+        All in one function, since each level of awaiting costs time on every job.
         """
-        request, handler, scope = job.request, job.handler, job.scope
+        scope = job.scope
+        seat = _Seat(current_task(), scope, self._parked, job)
         try:
             try:
                 with scope:
-                    # A handler whose scope is already cancelled is never called.
-                    if self.closed is not None:
-                        job.answer = self.closed
-                    elif job.cancel is None and (
-                        request.deadline == math.inf or not scope.cancel_called
-                    ):
-                        current_job.set(job)
-                        if self.hooks.used and self.hooks.full:
-                            await self.hooks.wait_room()
-                        if handler.sequential:
-                            await self._turns[str(handler.name)].wait_turn(job)
-                        if handler.payload_type is None:
-                            result = await handler.function(self.worker, request)
-                        else:
-                            payload: object = from_dict(request.payload, handler.payload_type)
-                            result = await handler.function(self.worker, request, payload)
-                        if job.answer is None:
-                            if result is not None and type(result) is not dict:
-                                result = to_dict(result, "the value that a job handler returns")
-                            job.answer = Answer(JobStatus.COMPLETED, result)
-                        elif result is not None:
-                            raise InactiveJobError(request.job_id, self.name)
-            except Exception as error:  # noqa: BLE001 - it is the job's outcome
+                    while True:
+                        try:
+                            await self._handle(job)
+                        except Exception as error:  # noqa: BLE001 - it is the job's outcome
+                            job.answer = answer_of(error)
+                        if job.cancel is not None or (
+                            job.request.deadline != math.inf and scope.cancel_called
+                        ):
+                            break
+                        self._finish(job)
+                        seat.job = None
+                        if self.closed is not None or len(self._parked) >= MAX_PARKED:
+                            return
+                        if job.request.deadline != math.inf:
+                            scope.deadline = math.inf
+                        self._parked.append(seat)
+                        await wait_task_rescheduled(seat.leave)
+                        assert seat.job is not None  # why it was woken
+                        job = seat.job
+            except Exception as error:  # noqa: BLE001 - a group whose cancelled part is done with
                 job.answer = answer_of(error)
             if job.answer is None or scope.cancelled_caught:
                 await self._stopped_early(job)
         except BaseException as error:
+            if seat.job is None:
+                raise
             rest = self._interrupted(job, error)
             if rest is error:
                 raise
             raise rest from None
         finally:
-            self._finish(job)
+            if seat.job is not None:
+                self._finish(job)
+
+    async def _handle(self, job: ActiveJob) -> None:
+        """Call the handler, unless the job is cancelled already; fix the outcome."""
+        request, handler = job.request, job.handler
+        if self.closed is not None:
+            job.answer = self.closed
+            return
+        if job.cancel is not None or (request.deadline != math.inf and job.scope.cancel_called):
+            return
+        current_job.set(job)
+        if self.hooks.used and self.hooks.full:
+            await self.hooks.wait_room()
+        if handler.sequential:
+            await self._turns_of(handler).wait_turn(job)
+        if handler.payload_type is None:
+            result = await handler.function(self.worker, request)
+        else:
+            payload: object = from_dict(request.payload, handler.payload_type)
+            result = await handler.function(self.worker, request, payload)
+        if job.answer is not None:
+            if result is not None:
+                raise InactiveJobError(request.job_id, self.name)
+        elif result is None or type(result) is dict:
+            job.answer = Answer(JobStatus.COMPLETED, result)
+        else:
+            response = to_dict(result, "the value that a job handler returns")
+            job.answer = Answer(JobStatus.COMPLETED, response)
 
     async def _stopped_early(self, job: ActiveJob) -> None:
         cancel = job.cancel
@@ -290,7 +327,7 @@ class Responder:
         job_id = job.request.job_id
         del self.active[job_id]
         if job.handler.sequential:
-            self._turns[str(job.handler.name)].leave(job)
+            self._turns_of(job.handler).leave(job)
         if job.waiting is not None:
             job.waiting.unpark_all()
         answer = job.answer or stopped(JobStatus.LOST, self.name, "lost the job")
