@@ -53,6 +53,11 @@ class _Seat:
     parked: list["_Seat"]
     job: ActiveJob | None
 
+    def taken(self) -> ActiveJob:
+        """Return the job that its task was woken for."""
+        assert self.job is not None
+        return self.job
+
     def leave(self, _: RaiseCancelT) -> Abort:
         """Wait no longer for a job."""
         self.parked.remove(self)
@@ -244,8 +249,7 @@ class Responder:
                             scope.deadline = math.inf
                         self._parked.append(seat)
                         await wait_task_rescheduled(seat.leave)
-                        assert seat.job is not None  # why it was woken
-                        job = seat.job
+                        job = seat.taken()
             except Exception as error:  # noqa: BLE001 - a group whose cancelled part is done with
                 job.answer = answer_of(error)
             if job.answer is None or scope.cancelled_caught:

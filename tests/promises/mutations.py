@@ -1,0 +1,297 @@
+"""Break each promise on purpose, and see the test that keeps it fail.
+
+``python tests/promises/mutations.py`` copies the package, makes one change at a
+time in the copy, and runs the test that should notice. It fails when a test does
+not notice, or when the code that a change is about is not there any more. With
+``--table`` it prints what docs/promises.md shows.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import attrs
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Seconds after which a run counts as hanging, which is one way to notice.
+HANGS = 100
+
+
+@attrs.frozen
+class Mutation:
+    """One change of the code that breaks a promise.
+
+    Attributes:
+      promise: Which one, as in ``P1``.
+      what: What the change does, for a person to read.
+      file: What is changed, below the package.
+      old: The text to replace; all of its occurrences.
+      new: What takes its place.
+      tests: What must fail.
+    """
+
+    promise: str
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTATIONS = [
+    Mutation(
+        "P1",
+        "a second outcome of a member counts too",
+        "jobs/_group.py",
+        "        if message.source not in self.open_members:\n            return False\n        # Only",
+        "        # Only",
+        "tests/jobs/test_job_peers.py::test_two_responses_the_first_wins",
+    ),
+    Mutation(
+        "P1",
+        "a handler that returns nothing sends no outcome",
+        "jobs/_responder.py",
+        "        elif result is None or type(result) is dict:",
+        "        elif result is None:\n            await trio.sleep_forever()\n"
+        "        elif type(result) is dict:",
+        "tests/jobs/test_job_outcomes.py",
+    ),
+    Mutation(
+        "P2",
+        "a block that is left early doesn't wait for its handlers",
+        "jobs/_scope.py",
+        "    while group.open_members:\n",
+        "    while False:\n",
+        "tests/jobs/test_cancel_everywhere.py",
+    ),
+    Mutation(
+        "P2",
+        "the outcome goes out before the handler has returned",
+        "jobs/_sending.py",
+        "    responder.sending(job_id).answer = answer\n",
+        "    from ..bus import BusJobResponseMessage\n"
+        "    job = responder.sending(job_id)\n    job.answer = answer\n"
+        "    responder.bus.post(BusJobResponseMessage(job_id, answer.status, answer.response,\n"
+        "        source=responder.name, target=job.request.source))\n",
+        "tests/jobs/test_job_outcomes.py",
+    ),
+    Mutation(
+        "P3",
+        "events are dropped until somebody iterates",
+        "jobs/_events.py",
+        "        if self.keeping:\n            self.items.append((stream, message))\n",
+        "        if self.keeping and self._reader is not None:\n"
+        "            self.items.append((stream, message))\n",
+        "tests/jobs/test_job_events.py",
+    ),
+    Mutation(
+        "P3",
+        "an outcome doesn't wait for events that were sent before it",
+        "jobs/_streams.py",
+        "        if outcome.seq is None or outcome.seq <= self.expected:\n",
+        "        if True:\n",
+        "tests/jobs/test_job_peers.py",
+    ),
+    Mutation(
+        "P4",
+        "the data lane doesn't yield to system messages",
+        "bus/_lanes.py",
+        "            while not system and self._system is not None and self._system.queued:\n",
+        "            while False:\n",
+        "tests/bus/test_bus_lanes.py",
+    ),
+    Mutation(
+        "P5",
+        "a cancel that comes before its request is forgotten",
+        "jobs/_responder.py",
+        "            self.tombstones.add(message)\n",
+        "            pass\n",
+        "tests/jobs/test_job_cancellation.py",
+    ),
+    Mutation(
+        "P5",
+        "a sequential handler's queue is a stack",
+        "jobs/_queues.py",
+        "        self._queue.append(job)\n",
+        "        self._queue.insert(1, job)\n",
+        "tests/jobs/test_sequential_handlers.py",
+    ),
+    Mutation(
+        "P6",
+        "what a hook raises is swallowed",
+        "workers/_hooks.py",
+        "        if self.on_error is None:\n            raise error\n        self.on_error(error)\n",
+        "",
+        "tests/jobs/test_job_hooks.py",
+    ),
+    Mutation(
+        "P6",
+        "what a handler raises looks like a success",
+        "jobs/_answers.py",
+        "JobStatus.FAILED if _consists_of(error, JobError) else JobStatus.ERROR",
+        "JobStatus.COMPLETED",
+        "tests/jobs/test_job_outcomes.py",
+    ),
+    Mutation(
+        "P7",
+        "cancellation from outside is swallowed while a block is left",
+        "jobs/_scope.py",
+        "                if body_done:\n                    raise exc\n                return False\n",
+        "                return True\n",
+        "tests/jobs/test_job_cancellation.py",
+    ),
+    Mutation(
+        "P7",
+        "Ctrl-C can fall into the enter of a block",
+        "jobs/_context.py",
+        "    @enable_ki_protection\n    async def __aenter__",
+        "    async def __aenter__",
+        "tests/jobs/test_ctrl_c.py",
+    ),
+    Mutation(
+        "P7",
+        "handlers see the requester's context variables",
+        "jobs/_responder.py",
+        "self.context.run(self.nursery.start_soon, self._serve, job)",
+        "self.nursery.start_soon(self._serve, job)",
+        "tests/jobs",
+    ),
+    Mutation(
+        "P8",
+        "a producer never waits for credit",
+        "jobs/_active.py",
+        "    credit: float = math.inf\n",
+        "    credit: float = attrs.field(default=math.inf, converter=lambda _: math.inf)\n",
+        "tests/jobs/test_job_events.py",
+    ),
+    Mutation(
+        "P8",
+        "a requester's hooks may fall behind without end",
+        "workers/_hooks.py",
+        "        return lanes.full(system=False) or lanes.full(system=True)\n",
+        "        return False\n",
+        "tests/jobs/test_job_hook_backpressure.py",
+    ),
+    Mutation(
+        "P9",
+        "a worker that has left stays in the registry",
+        "workers/_registry.py",
+        "        del self._ready[name]\n        if",
+        "        if",
+        "tests/workers/test_worker_life.py",
+    ),
+    Mutation(
+        "P9",
+        "the jobs of a worker that stops are not answered",
+        "jobs/_responder.py",
+        "        if self.closed is not None:\n            self._refuse(message, self.closed)\n        elif",
+        "        if self.closed is not None:\n            pass\n        elif",
+        "tests/jobs/test_job_departures.py",
+    ),
+    Mutation(
+        "P10",
+        "workers run outside the runner's nursery",
+        "workers/_runner.py",
+        "self._nursery.start_soon(self._run_worker, worker, name=worker.name)",
+        "trio.lowlevel.spawn_system_task(self._run_worker, worker)",
+        "tests/workers/test_runner_life.py",
+    ),
+    Mutation(
+        "P11",
+        "a second subscriber of a name takes it over",
+        "bus",
+        '                raise DuplicateWorkerError(name, "the bus")\n',
+        "                pass\n",
+        "tests/bus/test_bus_routing.py",
+    ),
+    Mutation(
+        "P11",
+        "a worker may be twice in a group",
+        "jobs/_request.py",
+        "len(set(worker_names)) != len(worker_names)",
+        "False",
+        "tests/jobs/test_job_definitions.py",
+    ),
+]
+
+
+def changed_file(package: Path, mutation: Mutation) -> Path:
+    """Return the file that ``mutation`` changes.
+
+    Raises:
+      SystemExit: Its text isn't there; then the mutation needs a new one.
+    """
+    place = package / mutation.file
+    files = sorted(place.glob("*.py")) if place.is_dir() else [place]
+    for file in files:
+        if mutation.old in file.read_text(encoding="utf-8"):
+            return file
+    raise SystemExit(f"{mutation.promise} ({mutation.what}): not found in {mutation.file}")
+
+
+def notices(copy: Path, mutation: Mutation) -> str | None:
+    """Return how the tests notice ``mutation``, or None if they don't."""
+    file = changed_file(copy / "trioworkers", mutation)
+    original = file.read_text(encoding="utf-8")
+    file.write_text(original.replace(mutation.old, mutation.new), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    try:
+        done = subprocess.run(
+            [*command, *mutation.tests.split()],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy), "CTRL_C_STEP": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=HANGS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "hangs"
+    finally:
+        file.write_text(original, encoding="utf-8")
+    if done.returncode == 0:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    if done.returncode != 1 or not failed:
+        raise SystemExit(f"{mutation.promise} ({mutation.what}): no test ran\n{done.stdout}")
+    return failed[0].removeprefix("FAILED ").split(" - ")[0].split("[")[0]
+
+
+def table() -> str:
+    """Return the mutations as docs/promises.md shows them."""
+    rows = ["| promise | the code is changed so that | fails in |", "|---|---|---|"]
+    rows += [f"| {m.promise} | {m.what} | `{m.tests.split('::')[0]}` |" for m in MUTATIONS]
+    return "\n".join(rows) + "\n"
+
+
+def main() -> None:
+    """Try all mutations; exit with 1 if one goes unnoticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--table", action="store_true", help="print the table and do nothing")
+    parser.add_argument("--only", metavar="PROMISE", help="try the mutations of one promise")
+    options = parser.parse_args()
+    if options.table:
+        print(table(), end="")
+        return
+    unnoticed = 0
+    with tempfile.TemporaryDirectory() as temp:
+        copy = Path(temp)
+        for name in ("trioworkers", "tests"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        for mutation in MUTATIONS:
+            if options.only in (None, mutation.promise):
+                seen = notices(copy, mutation)
+                unnoticed += seen is None
+                print(f"{mutation.promise:4} {mutation.what}: {seen or 'NOT NOTICED'}", flush=True)
+    print(f"{len(MUTATIONS)} mutations, {unnoticed} not noticed")
+    sys.exit(bool(unnoticed))
+
+
+if __name__ == "__main__":
+    main()
