@@ -1,33 +1,19 @@
 """Bounded lanes: who waits, who must not, and what happens when the target leaves."""
 
-import attrs
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from subscribers import Alarm, Note
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioworkers import LaneFull, UnknownWorkerError
 from trioworkers.bus import (
-    BusDataMessage,
     BusEndWorkerMessage,
     BusSubscriber,
-    BusSystemMessage,
     BusWorkerLocalErrorMessage,
     MemoryChannelBus,
 )
-
-
-@attrs.define
-class Note(BusDataMessage):
-    """A user's message."""
-
-    text: str = ""
-
-
-@attrs.define
-class Alarm(BusSystemMessage):
-    """A user's system message."""
 
 
 class Gated(BusSubscriber):

@@ -2,58 +2,13 @@
 
 import sys
 
-import attrs
 import trio
+from subscribers import AtDelivery, Listener, Note
 from trio.testing import wait_all_tasks_blocked
 
 from trioworkers.bus import (
-    BusDataMessage,
-    BusMessage,
-    BusSubscriber,
     MemoryChannelBus,
 )
-
-
-@attrs.define
-class Note(BusDataMessage):
-    """A user's message."""
-
-    text: str = ""
-
-
-class Listener(BusSubscriber):
-    """Notes what its hook gets, in the lanes that the bus runs."""
-
-    def __init__(self, name, *interests):
-        self._name = name
-        self.wants = interests or (BusMessage,)
-        self.heard = []
-        self.left = 0
-
-    @property
-    def name(self):
-        return self._name
-
-    @property
-    def interests(self):
-        return self.wants
-
-    async def on_bus_message(self, message):
-        self.heard.append(message)
-
-    def on_unsubscribed(self):
-        self.left += 1
-
-
-class AtDelivery(Listener):
-    """Calls a function at delivery, and runs no hook."""
-
-    def __init__(self, name, function, *interests):
-        super().__init__(name, *interests)
-        self.function = function
-
-    def on_delivery(self, message):
-        return self.function(message)
 
 
 async def test_posting_at_delivery_does_not_recurse():
@@ -120,7 +75,7 @@ async def test_a_subscriber_that_raises_at_delivery_harms_nobody(caplog):
         await bus.send(Note("to all", source="x"))
         await bus.send(Note(source="x", target="a"))
         await wait_all_tasks_blocked()
-    assert [m.text for m in b.heard] == ["to all"]
+    assert b.texts == ["to all"]
     assert bus.statistics().errors == 2
     assert "book-keeping bug" in caplog.text
 

@@ -3,32 +3,11 @@
 import attrs
 import pytest
 import trio
+from subscribers import Listener, Note
 from trio.testing import wait_all_tasks_blocked
 
 from trioworkers import StoppedError
-from trioworkers.bus import BusDataMessage, BusSubscriber, MemoryChannelBus
-
-
-@attrs.define
-class Note(BusDataMessage):
-    """A user's message."""
-
-    text: str = ""
-
-
-class Listener(BusSubscriber):
-    """Notes what its hook gets."""
-
-    def __init__(self, name):
-        self._name = name
-        self.heard = []
-
-    @property
-    def name(self):
-        return self._name
-
-    async def on_bus_message(self, message):
-        self.heard.append(message.text)
+from trioworkers.bus import BusSubscriber, MemoryChannelBus
 
 
 class LoggedBus(MemoryChannelBus):
@@ -64,11 +43,11 @@ async def test_what_is_sent_before_the_bus_runs_is_kept():
     await bus.send(Note("early", source="x", target="a"))
     bus.post(Note("posted", source="x", target="a"))
     await wait_all_tasks_blocked()
-    assert a.heard == eye.heard == []
+    assert a.texts == eye.texts == []
     async with bus:
         assert bus.is_running
         await wait_all_tasks_blocked()
-        assert a.heard == eye.heard == ["early", "posted"]
+        assert a.texts == eye.texts == ["early", "posted"]
     assert not bus.is_running
 
 
@@ -84,7 +63,7 @@ async def test_a_bus_can_be_run_in_a_nursery(autojump_clock):
         await bus.send(Note("hi", source="x", target="a"))
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert a.heard == ["hi"]
+    assert a.texts == ["hi"]
     assert bus.life == ["start", "stop", "stopped"]
     assert not bus.is_running
 

@@ -2,6 +2,7 @@
 
 import attrs
 import pytest
+from subscribers import Ear
 
 import trioworkers
 from trioworkers import bus as bus_package
@@ -14,7 +15,6 @@ from trioworkers.bus import (
     BusJobResponseMessage,
     BusLocalMessage,
     BusMessage,
-    BusSubscriber,
     BusSystemMessage,
     BusWorkerReadyMessage,
     BusWorkerRegistryMessage,
@@ -67,21 +67,6 @@ class LocalFirst(BusLocalMessage, BusSystemMessage):
     """A local message that names the mixin first."""
 
     text: str = ""
-
-
-class Listener(BusSubscriber):
-    """Notes what is delivered to it."""
-
-    def __init__(self, name):
-        self._name = name
-        self.heard = []
-
-    @property
-    def name(self):
-        return self._name
-
-    def on_delivery(self, message):
-        self.heard.append(message)
 
 
 @pytest.mark.parametrize("name", REFERENCE)
@@ -205,7 +190,7 @@ def test_a_users_message_chooses_its_lane_by_its_base():
 async def test_local_messages_work_with_either_order_of_bases(cls):
     """They are system messages, and delivered."""
     bus = MemoryChannelBus()
-    listener = Listener("b")
+    listener = Ear("b")
     await bus.subscribe(listener)
     message = cls("hi", source="a", target="b")
     assert message.is_system

@@ -5,22 +5,15 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from subscribers import Listener, Note
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
 from trioworkers import UnknownWorkerError
 from trioworkers.bus import (
     BusDataMessage,
     BusLocalMessage,
-    BusSubscriber,
     WorkerBus,
 )
-
-
-@attrs.define
-class Note(BusDataMessage):
-    """A user's message."""
-
-    text: str = ""
 
 
 @attrs.define
@@ -60,21 +53,6 @@ class SlowBus(WorkerBus):
             await self.deliver(message)
 
 
-class Listener(BusSubscriber):
-    """Notes what its hook gets."""
-
-    def __init__(self, name):
-        self._name = name
-        self.heard = []
-
-    @property
-    def name(self):
-        return self._name
-
-    async def on_bus_message(self, message):
-        self.heard.append((message.source, message.text))
-
-
 async def test_posted_messages_go_out_in_order_in_the_background(autojump_clock):
     """`post` returns at once; `statistics` tells what waits for the transport."""
     bus = SlowBus()
@@ -105,7 +83,7 @@ async def test_send_keeps_the_order_with_what_was_posted_before(autojump_clock):
         await bus.send(Note("5", source="x", target="b"))
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert [text for _, text in listener.heard] == ["1", "2", "3", "4", "5"]
+    assert listener.texts == ["1", "2", "3", "4", "5"]
 
 
 async def test_what_is_posted_before_the_bus_runs_goes_out_when_it_does(autojump_clock):
@@ -131,7 +109,7 @@ async def test_local_messages_never_reach_the_transport():
             await bus.send(Private("sent", source="x", target="b"))
         bus.post(Private("posted", source="x", target="b"))
         await wait_all_tasks_blocked()
-    assert [text for _, text in listener.heard] == ["sent", "posted"]
+    assert listener.texts == ["sent", "posted"]
     assert bus.published == []
 
 
@@ -195,7 +173,7 @@ async def test_a_cancelled_send_loses_no_posted_message(autojump_clock):
         nursery.start_soon(bus.read)
         await trio.sleep(10)
         nursery.cancel_scope.cancel()
-    assert listener.heard == [("x", "posted 1"), ("x", "posted 2")]
+    assert [(m.source, m.text) for m in listener.heard] == [("x", "posted 1"), ("x", "posted 2")]
 
 
 @given(
@@ -238,6 +216,6 @@ def test_order_per_sender_holds_and_no_post_is_lost(steps, _):
                 await trio.sleep(100)
                 nursery.cancel_scope.cancel()
         for name in "xyz":
-            assert [text for source, text in listener.heard if source == name] == expected[name]
+            assert [m.text for m in listener.heard if m.source == name] == expected[name]
 
     trio.run(main, clock=MockClock(autojump_threshold=0))

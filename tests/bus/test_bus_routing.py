@@ -3,69 +3,19 @@
 import attrs
 import pytest
 import trio
+from subscribers import Alarm, Listener, Note
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 from trioworkers import DuplicateWorkerError, UnknownWorkerError
 from trioworkers.bus import (
     BusCancelWorkerMessage,
-    BusDataMessage,
-    BusMessage,
-    BusSubscriber,
-    BusSystemMessage,
     MemoryChannelBus,
 )
 
 
 @attrs.define
-class Note(BusDataMessage):
-    """A user's message."""
-
-    text: str = ""
-
-
-@attrs.define
 class LoudNote(Note):
     """A user's message that is also a `Note`."""
-
-
-@attrs.define
-class Alarm(BusSystemMessage):
-    """A user's message in the system lane."""
-
-
-class Listener(BusSubscriber):
-    """Notes what its hook gets, in the lanes that the bus runs."""
-
-    def __init__(self, name, *interests):
-        self._name = name
-        self.wants = interests or (BusMessage,)
-        self.heard = []
-        self.left = 0
-
-    @property
-    def name(self):
-        return self._name
-
-    @property
-    def interests(self):
-        return self.wants
-
-    async def on_bus_message(self, message):
-        self.heard.append(message)
-
-    def on_unsubscribed(self):
-        self.left += 1
-
-
-class AtDelivery(Listener):
-    """Calls a function at delivery, and runs no hook."""
-
-    def __init__(self, name, function, *interests):
-        super().__init__(name, *interests)
-        self.function = function
-
-    def on_delivery(self, message):
-        return self.function(message)
 
 
 async def test_a_targeted_message_reaches_its_target_alone():
@@ -77,7 +27,7 @@ async def test_a_targeted_message_reaches_its_target_alone():
         await bus.subscribe(b)
         await bus.send(Note("hi", source="x", target="b"))
         await wait_all_tasks_blocked()
-    assert (a.heard, [m.text for m in b.heard]) == ([], ["hi"])
+    assert (a.heard, b.texts) == ([], ["hi"])
     assert bus.statistics().delivered == 1
 
 
@@ -198,7 +148,7 @@ async def test_a_name_is_free_again_after_unsubscribing():
         await bus.send(Note("for all", source="x"))
         await wait_all_tasks_blocked()
     assert old.heard == []
-    assert [m.text for m in new.heard] == ["for the new one", "for all"]
+    assert new.texts == ["for the new one", "for all"]
 
 
 async def test_observers_see_every_message_and_are_no_targets():
@@ -311,3 +261,21 @@ def test_a_lane_capacity_below_one_is_refused():
     """The message says the range and the value."""
     with pytest.raises(ValueError, match="lane_capacity must be an integer >= 1, not 0"):
         MemoryChannelBus(lane_capacity=0)
+
+
+async def test_subscribing_again_while_the_bus_runs_starts_no_second_lanes():
+    """Each message is heard once, and unsubscribing still ends all hooks."""
+    bus = MemoryChannelBus()
+    a = Listener("a")
+    async with bus:
+        await bus.subscribe(a)
+        await bus.send(Note("1", source="x", target="a"))
+        await wait_all_tasks_blocked()
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        await bus.subscribe(a)
+        await bus.send(Note("2", source="x", target="a"))
+        await wait_all_tasks_blocked()
+        assert a.texts == ["1", "2"]
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
+        await bus.unsubscribe(a)
+    assert a.left == 1

@@ -4,13 +4,13 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from subscribers import Ear
 from support import Doer, assert_quiet, hosting, on_schedules, run
 from trio.testing import wait_all_tasks_blocked
 
 from trioworkers import (
     BusJobCancelMessage,
     BusJobRequestMessage,
-    BusSubscriber,
     JobError,
     JobGroupError,
     JobStatus,
@@ -29,25 +29,6 @@ async def slow_to_stop(_worker, _message):
     finally:
         with trio.CancelScope(shield=True):
             await trio.sleep(1)
-
-
-class Recorder(BusSubscriber):
-    """A plain subscriber: a peer that speaks the job protocol by hand."""
-
-    def __init__(self, name):
-        self._name = name
-        self.got = []
-
-    @property
-    def name(self):
-        return self._name
-
-    @property
-    def interests(self):
-        return ()
-
-    def on_delivery(self, message):
-        self.got.append(message)
 
 
 @on_schedules()
@@ -280,7 +261,7 @@ async def test_a_nursery_in_the_body_of_a_group_that_fails():
 @on_schedules()
 async def test_a_cancel_right_after_the_request():
     """The handler may have begun or not; its job is CANCELLED, once."""
-    doer, peer = Doer("doer", never), Recorder("peer")
+    doer, peer = Doer("doer", never), Ear("peer", deaf=True)
     async with hosting(doer) as runner:
         bus = runner.bus
         await bus.subscribe(peer)
@@ -288,7 +269,7 @@ async def test_a_cancel_right_after_the_request():
         bus.post(BusJobCancelMessage("j", "never mind", source="peer", target="doer"))
         bus.post(BusJobCancelMessage("j", "really", source="peer", target="doer"))
         await wait_all_tasks_blocked()
-        (response,) = peer.got
+        (response,) = peer.heard
         assert response.status is JobStatus.CANCELLED
         assert response.error.message == "never mind"
         assert doer.running == 0
@@ -298,25 +279,25 @@ async def test_a_cancel_right_after_the_request():
 @on_schedules()
 async def test_a_cancel_before_its_request():
     """It is answered at once, and the request is not carried out when it comes."""
-    doer, peer = Doer("doer", never), Recorder("peer")
+    doer, peer = Doer("doer", never), Ear("peer", deaf=True)
     async with hosting(doer) as runner:
         bus = runner.bus
         await bus.subscribe(peer)
         bus.post(BusJobCancelMessage("j", source="peer", target="doer"))
-        (response,) = peer.got
+        (response,) = peer.heard
         assert response.status is JobStatus.CANCELLED
         assert doer.statistics().early_cancels == 1
         bus.post(BusJobRequestMessage("j", "do", source="peer", target="doer"))
         await wait_all_tasks_blocked()
         assert doer.begun == []
-        assert len(peer.got) == 1
+        assert len(peer.heard) == 1
         await bus.unsubscribe(peer)
 
 
 @on_schedules(5)
 async def test_an_early_cancel_is_forgotten_after_a_lease():
     """A request that comes half a minute later is carried out."""
-    doer, peer = Doer("doer"), Recorder("peer")
+    doer, peer = Doer("doer"), Ear("peer", deaf=True)
     async with hosting(doer) as runner:
         bus = runner.bus
         await bus.subscribe(peer)
@@ -331,7 +312,7 @@ async def test_an_early_cancel_is_forgotten_after_a_lease():
 @on_schedules(10)
 async def test_a_request_that_comes_twice_is_done_once():
     """The second is counted and dropped."""
-    doer, peer = Doer("doer"), Recorder("peer")
+    doer, peer = Doer("doer"), Ear("peer", deaf=True)
     async with hosting(doer) as runner:
         await runner.bus.subscribe(peer)
         request = BusJobRequestMessage("j", "do", source="peer", target="doer")
@@ -339,7 +320,7 @@ async def test_a_request_that_comes_twice_is_done_once():
         runner.bus.post(request)
         await wait_all_tasks_blocked()
         assert doer.begun == ["j"]
-        assert len(peer.got) == 1
+        assert len(peer.heard) == 1
         assert doer.statistics().duplicate_requests == 1
         await runner.bus.unsubscribe(peer)
 

@@ -4,6 +4,7 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from subscribers import Ear
 from support import Asker, Doer, hosting, on_schedules, run
 from trio.testing import wait_all_tasks_blocked
 
@@ -16,31 +17,21 @@ from trioworkers import (
     BusJobStreamDataMessage,
     BusJobUpdateMessage,
     BusJobUpdateRequestMessage,
-    BusSubscriber,
     JobError,
     JobStatus,
     WorkerReadyData,
 )
 
 
-class Peer(BusSubscriber):
+class Peer(Ear):
     """A named subscriber without any rules; answers cancels, as it must."""
 
     def __init__(self, name="peer"):
-        self._name = name
-        self.got = []
+        super().__init__(name, deaf=True)
         self.bus = None
 
-    @property
-    def name(self):
-        return self._name
-
-    @property
-    def interests(self):
-        return ()
-
     def on_delivery(self, message):
-        self.got.append(message)
+        super().on_delivery(message)
         if isinstance(message, BusJobCancelMessage):
             self.say(BusJobResponseMessage, message.job_id, JobStatus.CANCELLED)
 
@@ -240,8 +231,8 @@ async def test_the_requester_asks_for_an_update():
             two.say(BusJobResponseMessage, group.job_id, JobStatus.COMPLETED)
         with pytest.raises(LookupError, match=r"'asker' has no open job 't-1'.*Open: none"):
             await asker.request_job_update(group.job_id, "two")
-        assert not any(isinstance(m, BusJobUpdateRequestMessage) for m in one.got)
-        assert sum(isinstance(m, BusJobUpdateRequestMessage) for m in two.got) == 1
+        assert not any(isinstance(m, BusJobUpdateRequestMessage) for m in one.heard)
+        assert sum(isinstance(m, BusJobUpdateRequestMessage) for m in two.heard) == 1
         await part(runner, one, two)
 
 
@@ -256,7 +247,7 @@ def test_credit_is_given_back_exactly(schedule, bursts, hooked):
             await join(runner, peer)
             seq = taken = 0
             async with asker.job("peer") as context:
-                request = peer.got[0]
+                request = peer.heard[0]
                 assert isinstance(request, BusJobRequestMessage)
                 credit = request.credit
                 for burst in bursts:
@@ -267,7 +258,9 @@ def test_credit_is_given_back_exactly(schedule, bursts, hooked):
                         await anext(context)
                         taken += 1
                     await wait_all_tasks_blocked()
-                    granted = sum(m.credit for m in peer.got if isinstance(m, BusJobCreditMessage))
+                    granted = sum(
+                        m.credit for m in peer.heard if isinstance(m, BusJobCreditMessage)
+                    )
                     credit = request.credit + granted - seq
                     assert request.credit // 2 < credit <= request.credit
                 peer.say(BusJobResponseMessage, context.job_id, JobStatus.COMPLETED, seq=seq)

@@ -2,38 +2,19 @@
 
 import pytest
 import trio
+from subscribers import Ear
 from support import Asker, Doer, hosting, on_schedules
 from trio.testing import wait_all_tasks_blocked
 
 from trioworkers import (
     BusJobCancelMessage,
     BusJobRequestMessage,
-    BusSubscriber,
     BusWorkerDepartedMessage,
     BusWorkerReadyMessage,
     JobError,
     JobStatus,
 )
 from trioworkers.jobs import NoHooks
-
-
-class Remote(BusSubscriber):
-    """Stands for a worker of another runner; hears everything and says nothing."""
-
-    def __init__(self, name):
-        self._name = name
-        self.got = []
-
-    @property
-    def name(self):
-        return self._name
-
-    @property
-    def interests(self):
-        return ()
-
-    def on_delivery(self, message):
-        self.got.append(message)
 
 
 async def never(_worker, _message):
@@ -46,7 +27,7 @@ def test_a_remote_worker_that_leaves_ends_its_jobs(whole_runner):
 
     @on_schedules(8)
     async def check():
-        remote, near, asker = Remote("remote"), Doer("near", never), Asker()
+        remote, near, asker = Ear("remote", deaf=True), Doer("near", never), Asker()
         async with hosting(near, asker) as runner:
             bus = runner.bus
             await bus.subscribe(remote)
@@ -70,7 +51,7 @@ def test_a_remote_worker_that_leaves_ends_its_jobs(whole_runner):
 @on_schedules()
 async def test_a_remote_requester_that_leaves_cancels_its_jobs():
     """Nobody waits for them; others' jobs and cancels stay."""
-    remote, other = Remote("remote"), Remote("other")
+    remote, other = Ear("remote", deaf=True), Ear("other", deaf=True)
     doer = Doer("doer", never)
     async with hosting(doer) as runner:
         bus = runner.bus
@@ -86,8 +67,8 @@ async def test_a_remote_requester_that_leaves_cancels_its_jobs():
         await wait_all_tasks_blocked()
         assert doer.running == 1
         assert doer.statistics().early_cancels == 1
-        assert [m.status for m in remote.got] == [JobStatus.CANCELLED] * 2
-        assert remote.got[-1].error.message == "the requester has gone"
+        assert [m.status for m in remote.heard] == [JobStatus.CANCELLED] * 2
+        assert remote.heard[-1].error.message == "the requester has gone"
         await bus.send(BusWorkerDepartedMessage("elsewhere", source="elsewhere"))
         await wait_all_tasks_blocked()
         assert doer.running == 0

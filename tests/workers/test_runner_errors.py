@@ -1,13 +1,12 @@
 """What a runner does about errors: strict, reported, and its events."""
 
-import attrs
 import pytest
 import trio
+from subscribers import Alarm
 from trio.testing import wait_all_tasks_blocked
 
 from trioworkers import (
     BaseWorker,
-    BusSystemMessage,
     BusWorkerDepartedMessage,
     BusWorkerErrorMessage,
     JobError,
@@ -16,11 +15,6 @@ from trioworkers import (
     WorkerRunner,
     job,
 )
-
-
-@attrs.define
-class Alarm(BusSystemMessage):
-    """A user's system message."""
 
 
 class Crasher(BaseWorker):

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from lives import Sleeper
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 from trioworkers import (
@@ -14,25 +15,6 @@ from trioworkers import (
     WorkerRunner,
     job,
 )
-
-
-class Sleeper(BaseWorker):
-    """Sleeps for a job, and notes its end."""
-
-    def __init__(self, name="sleeper", log=None):
-        super().__init__(name)
-        self.log = [] if log is None else log
-
-    @job(name="sleep")
-    async def sleep(self, message):
-        try:
-            await trio.sleep(message.payload["seconds"])
-        finally:
-            self.log.append(f"{self.name}: handler has ended")
-        return {"slept": message.payload["seconds"]}
-
-    async def cleanup(self):
-        self.log.append(f"{self.name}: cleaned up")
 
 
 async def test_workers_can_be_added_before_and_while_running():

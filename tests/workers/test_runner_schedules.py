@@ -3,32 +3,13 @@
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from lives import Sleeper
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioworkers import (
     BaseWorker,
     WorkerRunner,
-    job,
 )
-
-
-class Sleeper(BaseWorker):
-    """Sleeps for a job, and notes its end."""
-
-    def __init__(self, name="sleeper", log=None):
-        super().__init__(name)
-        self.log = [] if log is None else log
-
-    @job(name="sleep")
-    async def sleep(self, message):
-        try:
-            await trio.sleep(message.payload["seconds"])
-        finally:
-            self.log.append(f"{self.name}: handler has ended")
-        return {"slept": message.payload["seconds"]}
-
-    async def cleanup(self):
-        self.log.append(f"{self.name}: cleaned up")
 
 
 @given(st.random_module())

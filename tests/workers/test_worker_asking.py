@@ -2,6 +2,8 @@
 
 import pytest
 import trio
+from lives import attached
+from subscribers import Ear
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 from trioworkers import (
@@ -9,14 +11,11 @@ from trioworkers import (
     BusJobCancelMessage,
     BusJobCreditMessage,
     BusJobResponseMessage,
-    BusSubscriber,
     JobError,
     JobGroupError,
     JobStatus,
-    MemoryChannelBus,
     UnknownJobError,
     WorkerParams,
-    WorkerRegistry,
     WorkerRunner,
     job,
 )
@@ -238,17 +237,9 @@ async def test_asking_for_jobs_waits_until_the_worker_runs():
 
 async def test_messages_about_jobs_before_the_start_are_kept_or_ignored():
     """A cancel is answered once the worker runs; credit for no job is nothing."""
-    heard = []
-
-    class Ear(BusSubscriber):
-        name = "ear"
-
-        def on_delivery(self, message):
-            heard.append(message)
-
-    bus, registry, worker = MemoryChannelBus(), WorkerRegistry("r"), Doer("w")
-    await worker.attach(registry=registry, bus=bus)
-    await bus.subscribe(Ear())
+    worker, ear = Doer("w"), Ear()
+    bus, registry = await attached(worker)
+    await bus.subscribe(ear)
     await bus.send(BusJobCancelMessage("j1", source="ear", target="w"))
     await bus.send(BusJobCreditMessage("j1", 5, source="ear", target="w"))
     assert worker.statistics().early_messages == 1
@@ -256,6 +247,6 @@ async def test_messages_about_jobs_before_the_start_are_kept_or_ignored():
         nursery.start_soon(worker.run, WorkerParams(nursery))
         await registry.wait_ready("w")
         await bus.send(BusJobCreditMessage("j1", 5, source="ear", target="w"))
-        (response,) = [m for m in heard if isinstance(m, BusJobResponseMessage)]
+        (response,) = ear.of(BusJobResponseMessage)
         assert (response.job_id, response.status) == ("j1", JobStatus.CANCELLED)
         await worker.stop()

@@ -2,6 +2,8 @@
 
 import pytest
 import trio
+from lives import Logged, attached
+from subscribers import Ear
 
 from trioworkers import (
     BaseWorker,
@@ -11,65 +13,9 @@ from trioworkers import (
     BusEndWorkerMessage,
     BusJobRequestMessage,
     BusJobResponseMessage,
-    BusMessage,
-    BusSubscriber,
     JobStatus,
-    MemoryChannelBus,
     WorkerParams,
-    WorkerRegistry,
-    job,
 )
-
-
-class Ear(BusSubscriber):
-    """Notes all messages it is sent, at delivery."""
-
-    def __init__(self, name="ear"):
-        self._name = name
-        self.heard = []
-
-    @property
-    def name(self):
-        return self._name
-
-    @property
-    def interests(self):
-        return (BusMessage,)
-
-    def on_delivery(self, message):
-        self.heard.append(message)
-
-    def of(self, cls):
-        return [message for message in self.heard if type(message) is cls]
-
-
-class Logged(BaseWorker):
-    """Notes its life."""
-
-    def __init__(self, name="w", **options):
-        super().__init__(name, **options)
-        self.log = []
-
-    async def on_activated(self, args):
-        self.log.append(("activated", args))
-
-    async def on_deactivated(self):
-        self.log.append(("deactivated",))
-
-    async def cleanup(self):
-        self.log.append(("cleanup",))
-
-    @job(name="sleep")
-    async def sleep(self, message):
-        await trio.sleep(10)
-        return {"slept": True}
-
-
-async def attached(worker, **options):
-    """Attach ``worker`` to a new bus and registry."""
-    bus, registry = MemoryChannelBus(**options), WorkerRegistry("r")
-    await worker.attach(registry=registry, bus=bus)
-    return bus, registry
 
 
 async def test_messages_before_the_start_are_kept(autojump_clock):

@@ -1,30 +1,16 @@
 """Hooks and event handlers of a worker."""
 
-import attrs
 import pytest
 import trio
+from subscribers import Alarm, Note
 from trio.testing import wait_all_tasks_blocked
 
 from trioworkers import (
     BaseWorker,
-    BusDataMessage,
-    BusSystemMessage,
     BusWorkerReadyMessage,
     TrioWorkersError,
     WorkerRunner,
 )
-
-
-@attrs.define
-class Note(BusDataMessage):
-    """A user's message."""
-
-    text: str = ""
-
-
-@attrs.define
-class Alarm(BusSystemMessage):
-    """A user's system message."""
 
 
 async def test_event_handlers_run_after_the_hook_in_the_order_added():

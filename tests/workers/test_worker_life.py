@@ -5,14 +5,14 @@ import math
 
 import pytest
 import trio
+from lives import Logged, attached
+from subscribers import Ear
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 from trioworkers import (
     BaseWorker,
     BusJobRequestMessage,
     BusJobResponseMessage,
-    BusMessage,
-    BusSubscriber,
     DuplicateWorkerError,
     JobStatus,
     MemoryChannelBus,
@@ -21,59 +21,7 @@ from trioworkers import (
     TrioWorkersError,
     WorkerParams,
     WorkerRegistry,
-    job,
 )
-
-
-class Ear(BusSubscriber):
-    """Notes all messages it is sent, at delivery."""
-
-    def __init__(self, name="ear"):
-        self._name = name
-        self.heard = []
-
-    @property
-    def name(self):
-        return self._name
-
-    @property
-    def interests(self):
-        return (BusMessage,)
-
-    def on_delivery(self, message):
-        self.heard.append(message)
-
-    def of(self, cls):
-        return [message for message in self.heard if type(message) is cls]
-
-
-class Logged(BaseWorker):
-    """Notes its life."""
-
-    def __init__(self, name="w", **options):
-        super().__init__(name, **options)
-        self.log = []
-
-    async def on_activated(self, args):
-        self.log.append(("activated", args))
-
-    async def on_deactivated(self):
-        self.log.append(("deactivated",))
-
-    async def cleanup(self):
-        self.log.append(("cleanup",))
-
-    @job(name="sleep")
-    async def sleep(self, message):
-        await trio.sleep(10)
-        return {"slept": True}
-
-
-async def attached(worker, **options):
-    """Attach ``worker`` to a new bus and registry."""
-    bus, registry = MemoryChannelBus(**options), WorkerRegistry("r")
-    await worker.attach(registry=registry, bus=bus)
-    return bus, registry
 
 
 async def test_a_worker_is_attached_then_run_then_stopped(autojump_clock):
@@ -206,13 +154,14 @@ async def test_a_worker_is_attached_and_run_once():
 
 
 async def test_a_worker_that_the_bus_refuses_can_be_attached_elsewhere():
-    """A taken name leaves it as it was."""
+    """A taken name leaves it, and the registry, as they were."""
     bus, registry = MemoryChannelBus(), WorkerRegistry("r")
     await bus.subscribe(Ear("w"))
     worker = BaseWorker("w")
     with pytest.raises(DuplicateWorkerError, match="'w' is already in the bus"):
         await worker.attach(registry=registry, bus=bus)
     assert repr(worker) == "<BaseWorker 'w', new>"
+    assert registry.watch_count == 0
     with pytest.raises(NotAttachedError):
         _ = worker.bus
     await worker.attach(registry=registry, bus=MemoryChannelBus())

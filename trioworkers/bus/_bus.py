@@ -1,7 +1,6 @@
-"""The bus: routes messages by name. It knows nothing of jobs."""
+"""The bus: its life, sending, and delivering by name. It knows nothing of jobs."""
 
 import itertools
-import logging
 import secrets
 import sys
 import time
@@ -15,14 +14,13 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from ..errors import DuplicateWorkerError, LaneFull, StoppedError, UnknownWorkerError
+from ..errors import LaneFull, StoppedError, UnknownWorkerError
 from ._ki import call_interruptible
 from ._lanes import Lanes, LaneStatistics
 from ._messages import BusLocalMessage, BusMessage
 from ._nursery import BackgroundNursery
-from ._subscriber import BusSubscriber, Hook
-
-logger = logging.getLogger("trioworkers.bus")
+from ._router import Router, Subscription
+from ._subscriber import BusSubscriber
 
 
 @attrs.frozen
@@ -48,17 +46,6 @@ class BusStatistics:
     missed: int
     unobserved: int
     errors: int
-
-
-@attrs.define(eq=False)
-class _Subscription:
-    subscriber: BusSubscriber
-    lanes: Lanes
-    runs_lanes: bool
-    interests: tuple[type[BusMessage], ...]
-    deliver: Callable[[BusMessage], Hook | None]
-    scope: trio.CancelScope | None = None
-    ended: trio.Event | None = None
 
 
 class WorkerBus(ABC):
@@ -92,9 +79,7 @@ class WorkerBus(ABC):
         self.lane_capacity = lane_capacity
         self._prefix = f"{incarnation or secrets.token_hex(4)}-"
         self._counter = itertools.count(1)
-        self._subscriptions: dict[str, _Subscription] = {}
-        self._observers: dict[str, _Subscription] = {}
-        self._wanting: dict[type[BusMessage], dict[str, _Subscription]] = {}
+        self._router = Router(lane_capacity)
         self._background = BackgroundNursery()
         self._nursery: trio.Nursery | None = None
         self._entered = False
@@ -104,7 +89,6 @@ class WorkerBus(ABC):
         self._outbox: deque[BusMessage] = deque()
         self._publishing = trio.Lock()
         self._writer_wake = trio.Event()
-        self._delivered = self._missed = self._unobserved = self._errors = 0
 
     # Life
 
@@ -139,9 +123,8 @@ class WorkerBus(ABC):
             raise
         self._nursery = nursery
         nursery.start_soon(self._write_outbox)
-        for subscription in [*self._subscriptions.values(), *self._observers.values()]:
-            if subscription.runs_lanes:
-                self._start_lanes(subscription)
+        for subscription in self._router:
+            self._run_lanes(subscription)
         return self
 
     @enable_ki_protection
@@ -167,7 +150,7 @@ class WorkerBus(ABC):
     @property
     def names(self) -> tuple[str, ...]:
         """The names that messages can be sent to."""
-        return tuple(self._subscriptions)
+        return self._router.names
 
     async def subscribe(
         self, subscriber: BusSubscriber, *, lanes: Lanes | None = None, observe: bool = False
@@ -197,28 +180,7 @@ class WorkerBus(ABC):
         """Do what `subscribe` does, without a checkpoint."""
         if not isinstance(subscriber, BusSubscriber):
             raise TypeError(f"expected a BusSubscriber, not {subscriber!r}")
-        name = subscriber.name
-        table = self._observers if observe else self._subscriptions
-        known = self._subscriptions.get(name) or self._observers.get(name)
-        if known is not None:
-            if known.subscriber is not subscriber:
-                raise DuplicateWorkerError(name, "the bus")
-            self._forget_interests(known)
-            known.interests = subscriber.interests
-        else:
-            known = _Subscription(
-                subscriber,
-                Lanes(self.lane_capacity, self._hook_failed) if lanes is None else lanes,
-                lanes is None,
-                subscriber.interests,
-                subscriber.on_delivery,
-            )
-            table[name] = known
-            if lanes is None and self._nursery is not None:
-                self._start_lanes(known)
-        if name in self._subscriptions:
-            for wanted in known.interests:
-                self._wanting.setdefault(wanted, {})[name] = known
+        self._run_lanes(self._router.subscribe(subscriber, lanes, observe=observe))
 
     async def unsubscribe(self, subscriber: BusSubscriber) -> None:
         """Deliver nothing more to ``subscriber``, and cancel its hooks.
@@ -228,26 +190,18 @@ class WorkerBus(ABC):
         """
         subscription = self.unsubscribe_nowait(subscriber)
         await trio.lowlevel.checkpoint()
-        if subscription is None or subscription.ended is None:
-            return
-        if not subscription.lanes.hosts_current_task():
-            await subscription.ended.wait()
+        if subscription is not None and subscription.run is not None:
+            await subscription.run.wait()
 
     @enable_ki_protection
-    def unsubscribe_nowait(self, subscriber: BusSubscriber) -> "_Subscription | None":
+    def unsubscribe_nowait(self, subscriber: BusSubscriber) -> Subscription | None:
         """Do what `unsubscribe` does, without waiting for the hooks to end."""
-        for table in (self._subscriptions, self._observers):
-            found = table.get(subscriber.name)
-            if found is not None and found.subscriber is subscriber:
-                del table[subscriber.name]
-                self._forget_interests(found)
-                if found.runs_lanes:
-                    found.lanes.close()
-                if found.scope is not None:
-                    found.scope.cancel()
-                subscriber.on_unsubscribed()
-                return found
-        return None
+        found = self._router.unsubscribe(subscriber)
+        if found is not None:
+            if found.run is not None:
+                found.run.cancel()
+            subscriber.on_unsubscribed()
+        return found
 
     # Sending
 
@@ -313,21 +267,22 @@ class WorkerBus(ABC):
             self._nested.append(message)
             return
         self._delivering = True
+        router = self._router
         try:
             # The common case first, without a further call.
-            subscription = self._subscriptions.get(message.target)  # type: ignore[arg-type]
+            subscription = router.targets.get(message.target)  # type: ignore[arg-type]
             if (
                 subscription is None
-                or self._observers
-                or not self._hand_over(subscription, message)
+                or router.observers
+                or not router.hand_over(subscription, message)
             ):
-                self._deliver(message)
+                router.deliver(message)
         finally:
             while self._nested:
                 try:
-                    self._deliver(self._nested.popleft())
+                    router.deliver(self._nested.popleft())
                 except (UnknownWorkerError, LaneFull):
-                    self._missed += 1
+                    router.missed += 1
             self._delivering = False
 
     @enable_ki_protection
@@ -345,20 +300,19 @@ class WorkerBus(ABC):
             return
         except LaneFull as error:
             late = error.names
+        router = self._router
         for name in late:
-            subscription = self._subscriptions.get(name)
-            while subscription is not None and not self._hand_over(subscription, message):
+            subscription = router.targets.get(name)
+            while subscription is not None and not router.hand_over(subscription, message):
                 if subscription.lanes.hosts_current_task():
                     raise LaneFull((name,))
                 await subscription.lanes.wait_room(system=message.is_system)
                 if self._ended:
                     raise StoppedError("the bus has ended", "send while it runs")
-                subscription = self._subscriptions.get(name)
+                subscription = router.targets.get(name)
             if subscription is None and message.target is not None:
-                if not message.may_miss:
-                    raise UnknownWorkerError(name, self.names)
-                self._missed += 1
-        self._observe(message)
+                router.miss(name, message)
+        router.observe(message)
 
     def new_job_id(self) -> str:
         """Return a job id that no other bus incarnation makes."""
@@ -366,111 +320,24 @@ class WorkerBus(ABC):
 
     def statistics(self) -> BusStatistics:
         """Return a snapshot."""
-        lanes = {
-            name: subscription.lanes.statistics()
-            for name, subscription in [*self._subscriptions.items(), *self._observers.items()]
-            if not subscription.lanes.is_idle
-        }
+        router = self._router
         return BusStatistics(
-            subscribers=len(self._subscriptions),
-            observers=len(self._observers),
+            subscribers=len(router.targets),
+            observers=len(router.observers),
             unpublished=len(self._outbox),
-            lanes=lanes,
-            delivered=self._delivered,
-            missed=self._missed,
-            unobserved=self._unobserved,
-            errors=self._errors,
+            lanes=router.lane_statistics(),
+            delivered=router.delivered,
+            missed=router.missed,
+            unobserved=router.unobserved,
+            errors=router.errors,
         )
-
-    def _deliver(self, message: BusMessage) -> None:
-        target = message.target
-        if target is None:
-            self._broadcast(message)
-        else:
-            subscription = self._subscriptions.get(target)
-            if subscription is None:
-                if not message.may_miss:
-                    raise UnknownWorkerError(target, self.names)
-                self._missed += 1
-            elif not self._hand_over(subscription, message):
-                raise LaneFull((target,))
-        if self._observers:
-            self._observe(message)
-
-    def _hand_over(self, subscription: _Subscription, message: BusMessage) -> bool:
-        if message.waits_for_room and subscription.lanes.full(system=message.is_system):
-            return False
-        self._delivered += 1
-        try:
-            hook = subscription.deliver(message)
-        except LaneFull:
-            raise
-        except Exception as error:  # noqa: BLE001 - a subscriber never fails the sender
-            self._hook_failed(error)
-        else:
-            if hook is not None:
-                subscription.lanes.put(hook, message, system=message.is_system)
-        return True
-
-    def _broadcast(self, message: BusMessage) -> None:
-        full: list[str] = []
-        for name, subscription in self._interested(message).items():
-            try:
-                if not self._hand_over(subscription, message):
-                    full.append(name)
-            except LaneFull:  # it does not run yet, and keeps no more
-                full.append(name)
-        if full:
-            raise LaneFull(tuple(full))
-
-    def _interested(self, message: BusMessage) -> dict[str, _Subscription]:
-        found: dict[str, _Subscription] = {}
-        for cls in type(message).__mro__:
-            found.update(self._wanting.get(cls, {}))
-        return found
-
-    def _observe(self, message: BusMessage) -> None:
-        for subscription in self._observers.values():
-            if subscription.lanes.full(system=False):
-                self._unobserved += 1
-            else:
-                subscription.lanes.put(
-                    subscription.subscriber.on_bus_message, message, system=False
-                )
 
     # Behind the scenes
 
-    def _start_lanes(self, subscription: _Subscription) -> None:
-        assert self._nursery is not None
-        subscription.scope = trio.CancelScope()
-        subscription.ended = trio.Event()
-        self._nursery.start_soon(self._run_lanes, subscription)
-
-    @enable_ki_protection
-    async def _run_lanes(self, subscription: _Subscription) -> None:
-        assert subscription.scope is not None
-        assert subscription.ended is not None
-        try:
-            with subscription.scope:
-                async with trio.open_nursery() as nursery:
-                    subscription.lanes.start(nursery)
-                    try:
-                        await trio.sleep_forever()
-                    finally:
-                        subscription.lanes.close()
-        finally:
-            subscription.ended.set()
-
-    def _forget_interests(self, subscription: _Subscription) -> None:
-        for wanted in subscription.interests:
-            names = self._wanting.get(wanted, {})
-            names.pop(subscription.subscriber.name, None)
-            if not names:
-                self._wanting.pop(wanted, None)
-
-    def _hook_failed(self, error: Exception) -> None:
-        self._errors += 1
-        logger.error("a bus subscriber raised", exc_info=error)
+    def _run_lanes(self, subscription: Subscription) -> None:
+        """Run lanes that belong to the bus: now, or when it begins to run."""
+        if subscription.run is not None and self._nursery is not None:
+            subscription.run.start(self._nursery)
 
     @enable_ki_protection
     async def _write_outbox(self) -> None:
@@ -486,7 +353,7 @@ class WorkerBus(ABC):
             try:
                 await self.publish(message)
             except UnknownWorkerError:
-                self._missed += 1
+                self._router.missed += 1
             except Exception:
                 raise
             except BaseException:

@@ -5,9 +5,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-import attrs
 import trio
-from trio.lowlevel import enable_ki_protection
+from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from ..bus import (
     BusJobCancelMessage,
@@ -20,7 +19,6 @@ from ..bus import (
     JobFailure,
     JobStatus,
     Lanes,
-    LaneStatistics,
     WorkerBus,
 )
 from ..errors import LaneFull
@@ -28,38 +26,8 @@ from ..jobs import REQUESTER_MESSAGES, JobHandler, Requester, Responder, current
 from ._events import EventHandlers
 from ._hooks import WorkerHooks
 from ._registry import ReadyHandler, WorkerRegistry
+from ._statistics import WorkerStatistics
 from ._types import WorkerReadyData
-
-
-@attrs.frozen
-class WorkerStatistics:
-    """A snapshot of a worker. All but the counters at the end are 0 when it is idle.
-
-    Attributes:
-      active_jobs: Jobs whose handlers run or wait for their turn.
-      job_groups: Groups that it has requested and that have not ended.
-      detached_groups: Of those, the ones that were fired and forgotten.
-      waiting_for: Workers that requests wait for, by job id.
-      early_cancels: Cancels whose requests have not come.
-      early_messages: Messages that wait for the worker to start.
-      lanes: What its hooks have before them.
-      late_messages: Counts messages for jobs that had ended.
-      duplicate_requests: Counts requests that came twice.
-      discarded_events: Counts events that nobody read.
-      hook_errors: Counts what hooks raised.
-    """
-
-    active_jobs: int
-    job_groups: int
-    detached_groups: int
-    waiting_for: dict[str, str]
-    early_cancels: int
-    early_messages: int
-    lanes: LaneStatistics
-    late_messages: int
-    duplicate_requests: int
-    discarded_events: int
-    hook_errors: int
 
 
 def _raise(error: Exception) -> None:
@@ -92,7 +60,6 @@ class Engine:
         self.responder: Responder | None = None
         self.early: list[BusMessage] = []
         self._watched: dict[tuple[str, ReadyHandler], None] = {}
-        registry.watch_departures(self.remote_workers_departed)
 
     # Watching other workers
 
@@ -122,28 +89,40 @@ class Engine:
     def _event_done(self, message: object) -> None:
         self.requester.hook_done(message)  # type: ignore[arg-type]
 
+    def join(self, subscriber: BusSubscriber) -> None:
+        """Enter bus and registry, until `release`.
+
+        Raises:
+          DuplicateWorkerError: The bus has another subscriber of that name.
+        """
+        self.bus.subscribe_nowait(subscriber, lanes=self.lanes)
+        self.registry.watch_departures(self.remote_workers_departed)
+
     def begin(
         self,
         worker: object,
         handlers: dict[str, JobHandler],
-        fallback: JobHandler,
         nursery: trio.Nursery,
-    ) -> Responder:
+    ) -> None:
         """Make the responder's half; hooks and handlers run in ``nursery`` from now on."""
         context = copy_context()
         context.run(current_job.set, None)
-        responder = self.responder = Responder(
+        self.responder = Responder(
             self.requester.name,
             worker,
             self.bus,
             self.hooks,
             handlers,
-            fallback,
+            JobHandler(None, self._handle_request),
             nursery,
             context,
         )
         context.run(self.lanes.start, nursery)
-        return responder
+
+    @disable_ki_protection
+    async def _handle_request(self, _worker: object, message: BusJobRequestMessage) -> object:
+        """Handle a job that no `@job` handler is for."""
+        return await self.hooks.run("on_job_request", message)
 
     def keep(self, message: BusMessage) -> None:
         """Keep a message that came before `begin`.

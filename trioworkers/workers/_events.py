@@ -1,6 +1,7 @@
 """Event handlers: functions that users add to a worker's or a runner's events."""
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -47,3 +48,29 @@ async def call_handler(handler: EventHandler, *args: object) -> object:
     """Call a handler, sync or async, and return its value."""
     result = handler(*args)
     return await result if inspect.isawaitable(result) else result
+
+
+class EventSource(ABC):
+    """The face of what has events: workers and runners."""
+
+    def event_handler(self, event: str) -> Callable[[H], H]:
+        """Decorate a function to be an event handler; see `add_event_handler`.
+
+        Raises:
+          ValueError: There is no such event.
+        """
+
+        def add(handler: H) -> H:
+            self.add_event_handler(event, handler)
+            return handler
+
+        return add
+
+    @abstractmethod
+    def add_event_handler(self, event: str, handler: EventHandler) -> None:
+        """Call ``handler``, sync or async, with this object and the event's data.
+
+        Raises:
+          ValueError: There is no such event.
+          TypeError: The handler can't be called.
+        """

@@ -1,14 +1,11 @@
 """`WorkerRunner`: hosts workers in one process."""
 
 import itertools
-import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
@@ -20,57 +17,30 @@ from ..bus import (
     BusEndMessage,
     BusEndWorkerMessage,
     BusMessage,
-    BusStatistics,
     BusSubscriber,
-    BusWorkerDepartedMessage,
     BusWorkerErrorMessage,
-    BusWorkerReadyMessage,
-    BusWorkerRegistryMessage,
     Hook,
     JobStatus,
     MemoryChannelBus,
     WorkerBus,
 )
-from ..errors import DuplicateWorkerError, LaneFull, NotAttachedError, StoppedError
+from ..errors import NotAttachedError, StoppedError
 from ..jobs import REQUESTER_MESSAGES, NoHooks, Requester, check_name
-from ._engine import WorkerStatistics
-from ._events import EventHandler, EventHandlers, call_handler
-from ._registry import WorkerRegistry, entries_of
+from ._attaching import attach_all
+from ._events import EventHandler, EventSource
+from ._gossip import GOSSIP_MESSAGES, RegistryGossip
+from ._life_cycle import CLEANUP_SECONDS
+from ._registry import WorkerRegistry
+from ._reports import Reports
 from ._requesting import Requesting
-from ._types import WorkerErrorData, WorkerParams, WorkerReadyData
-from ._worker import CLEANUP_SECONDS, BaseWorker, attach_all
-
-logger = logging.getLogger("trioworkers.workers")
-
-H = TypeVar("H", bound=EventHandler)
+from ._statistics import RunnerStatistics
+from ._types import WorkerErrorData, WorkerParams
+from ._worker import BaseWorker
 
 _numbers = itertools.count()
 
 
-@attrs.frozen
-class RunnerStatistics:
-    """A snapshot of a runner.
-
-    Attributes:
-      workers: Of each of its workers, by name.
-      bus: Of its bus.
-      job_groups: Groups that the runner itself has open.
-      waiting_for: Workers that the runner's own requests wait for, by job id.
-      remote_workers: Workers of other runners that are known.
-      watches: Watches in its registry.
-      errors: Counts what was reported instead of raised (``strict=False``).
-    """
-
-    workers: dict[str, WorkerStatistics]
-    bus: BusStatistics
-    job_groups: int
-    waiting_for: dict[str, str]
-    remote_workers: int
-    watches: int
-    errors: int
-
-
-class WorkerRunner(Requesting, BusSubscriber):
+class WorkerRunner(Requesting, EventSource, BusSubscriber):
     """Hosts workers: a nursery, a bus and a registry.
 
     Use it as ``async with WorkerRunner() as runner:``. Leaving normally ends
@@ -105,14 +75,14 @@ class WorkerRunner(Requesting, BusSubscriber):
         self._registry = WorkerRegistry(self._name)
         self._asking = Requester(self._name, self._bus, self._registry, NoHooks())
         self._registry.watch_departures(self._asking.workers_departed)
+        self._gossip = RegistryGossip(self._registry, self._bus)
         self._strict = strict
-        self._events = EventHandlers(("on_ready", "on_error"))
+        self._reports = Reports(self, self._bus, self._open_nursery, strict=strict)
         self._workers: dict[str, BaseWorker] = {}
         self._had_workers = False
         self._nursery: trio.Nursery | None = None
         self._stack: AsyncExitStack | None = None
         self._left = False
-        self._errors = 0
         self._end_requested = trio.Event()
         self._ending = False
         self._changed = trio.lowlevel.ParkingLot()
@@ -155,7 +125,7 @@ class WorkerRunner(Requesting, BusSubscriber):
             waiting_for=dict(self._asking.waiting),
             remote_workers=len(self._registry.remote_workers),
             watches=self._registry.watch_count,
-            errors=self._errors,
+            errors=self._reports.errors,
         )
 
     async def add_workers(self, *workers: BaseWorker) -> None:
@@ -214,7 +184,7 @@ class WorkerRunner(Requesting, BusSubscriber):
             await self._bus.subscribe(self)
             for worker in self._workers.values():
                 self._nursery.start_soon(self._run_worker, worker, name=worker.name)
-            await self._announce()
+            await self._gossip.announce()
         except BaseException as error:
             self._left = True
             try:
@@ -222,7 +192,7 @@ class WorkerRunner(Requesting, BusSubscriber):
             finally:
                 self._abandon()
             raise
-        self._fire("on_ready")
+        self._reports.fire("on_ready")
         return self
 
     @enable_ki_protection
@@ -241,7 +211,7 @@ class WorkerRunner(Requesting, BusSubscriber):
                 while self._workers:
                     await self._changed.park()
                 with trio.move_on_after(CLEANUP_SECONDS):
-                    await self._tell_departure()
+                    await self._gossip.tell_departure()
             except BaseException as error:  # noqa: BLE001 - handed to the nursery
                 exc = error
         self._left = True
@@ -290,39 +260,30 @@ class WorkerRunner(Requesting, BusSubscriber):
 
     # Events
 
-    def event_handler(self, event: str) -> Callable[[H], H]:
-        """Decorate a function to be called with the runner and the event's data."""
-
-        def add(handler: H) -> H:
-            self.add_event_handler(event, handler)
-            return handler
-
-        return add
-
     def add_event_handler(self, event: str, handler: EventHandler) -> None:
         """Call ``handler``, sync or async, with the runner and the event's data.
 
         Raises:
           ValueError: There is no such event.
         """
-        self._events.add(event, handler)
+        self._reports.handlers.add(event, handler)
 
     # For the bus
 
     @property
     def interests(self) -> tuple[type[BusMessage], ...]:
         """The broadcasts that a runner acts on."""
-        return tuple(cls for cls in _RUNNER_MESSAGES if cls is not BusAddWorkerMessage)
+        return (BusEndMessage, BusCancelMessage, BusWorkerErrorMessage, *GOSSIP_MESSAGES)
 
     def on_delivery(self, message: BusMessage) -> Hook | None:
         """Do the book-keeping for a message; a runner has no hooks."""
-        for_job = REQUESTER_MESSAGES.get(type(message))
-        if for_job is not None:
+        kind = type(message)
+        if (for_job := REQUESTER_MESSAGES.get(kind)) is not None:
             for_job(self._asking, message)
-        else:
-            for_runner = _RUNNER_MESSAGES.get(type(message))
-            if for_runner is not None:
-                for_runner(self, message)
+        elif (for_runner := _RUNNER_MESSAGES.get(kind)) is not None:
+            for_runner(self, message)
+        elif (for_registry := GOSSIP_MESSAGES.get(kind)) is not None:
+            for_registry(self._gossip, message)
         return None
 
     def _receive_add(self, message: BusAddWorkerMessage) -> None:
@@ -337,45 +298,13 @@ class WorkerRunner(Requesting, BusSubscriber):
         if message.source in self._workers:
             self.cancel_nowait(message.reason)
 
-    def _receive_ready(self, message: BusWorkerReadyMessage) -> None:
-        if message.runner != self._name:
-            self._registry.register(
-                WorkerReadyData(
-                    message.source,
-                    message.runner,
-                    message.parent,
-                    message.active,
-                    message.bridged,
-                    message.started_at,
-                )
-            )
-
-    def _receive_departed(self, message: BusWorkerDepartedMessage) -> None:
-        if message.runner != self._name:
-            if message.source == message.runner:
-                self._registry.unregister_runner(message.runner)
-            else:
-                self._registry.unregister(message.source, message.runner)
-
-    def _receive_registry(self, message: BusWorkerRegistryMessage) -> None:
-        if message.runner == self._name:
-            return
-        for data in entries_of(message.runner, message.workers):
-            try:
-                self._registry.register(data)
-            except DuplicateWorkerError as error:
-                logger.error("worker of runner %r is not known: %s", message.runner, error)
-        if message.target is None:  # a runner that has just started: tell it of ours
-            self._bus.post(
-                BusWorkerRegistryMessage(
-                    self._name, self._registry.snapshot(), source=self._name, target=message.runner
-                )
-            )
-
     def _receive_error(self, message: BusWorkerErrorMessage) -> None:
-        self._fire("on_error", WorkerErrorData(message.source, message.error))
+        self._reports.fire("on_error", WorkerErrorData(message.source, message.error))
 
     # Behind the scenes
+
+    def _open_nursery(self) -> trio.Nursery | None:
+        return None if self._left else self._nursery
 
     def _requester(self) -> Requester:
         if self._left:
@@ -397,13 +326,12 @@ class WorkerRunner(Requesting, BusSubscriber):
     @enable_ki_protection
     async def _run_worker(self, worker: BaseWorker) -> None:
         assert self._nursery is not None
-        on_error = None if self._strict else partial(self._report, worker)
         try:
-            await worker.run(WorkerParams(self._nursery, on_error))
+            await worker.run(WorkerParams(self._nursery, self._reports.on_error(worker)))
         except Exception as error:
             if self._strict:
                 raise
-            self._report(worker, error)
+            self._reports.report(worker, error)
         finally:
             self._forget(worker)
 
@@ -415,32 +343,6 @@ class WorkerRunner(Requesting, BusSubscriber):
             parent.forget_child(worker)
         worker.abandon()
         self._changed.unpark_all()
-
-    def _report(self, worker: BaseWorker, error: Exception) -> None:
-        self._errors += 1
-        logger.error("worker %r failed", worker.name, exc_info=error)
-        text = f"{type(error).__name__}: {error}"
-        try:
-            self._bus.post(worker.error_message(text))
-        except LaneFull as full:
-            logger.warning("not all were told of it: %s", full)
-        if worker.parent is not None:  # a root worker's error comes back to this runner
-            self._fire("on_error", WorkerErrorData(worker.name, text))
-
-    def _fire(self, event: str, *args: object) -> None:
-        if self._nursery is None or self._left:
-            return
-        for handler in self._events.of(event):
-            self._nursery.start_soon(self._run_handler, handler, *args)
-
-    async def _run_handler(self, handler: EventHandler, *args: object) -> None:
-        try:
-            await call_handler(handler, self, *args)
-        except Exception as error:
-            if self._strict:
-                raise
-            self._errors += 1
-            logger.error("an event handler of %r failed", self, exc_info=error)
 
     @enable_ki_protection
     async def _end_workers(self, reason: str | None) -> None:
@@ -454,12 +356,6 @@ class WorkerRunner(Requesting, BusSubscriber):
         for worker in list(self._workers.values()):
             if worker.parent is None:
                 self._bus.post(BusEndWorkerMessage(reason, source=self._name, target=worker.name))
-
-    async def _announce(self) -> None:
-        await self._bus.send(BusWorkerRegistryMessage(self._name, (), source=self._name))
-
-    async def _tell_departure(self) -> None:
-        await self._bus.send(BusWorkerDepartedMessage(self._name, source=self._name))
 
     @enable_ki_protection
     def _abandon(self) -> None:
@@ -478,8 +374,5 @@ _RUNNER_MESSAGES: dict[type[BusMessage], Callable[[WorkerRunner, Any], None]] = 
     BusAddWorkerMessage: WorkerRunner._receive_add,
     BusEndMessage: WorkerRunner._receive_end,
     BusCancelMessage: WorkerRunner._receive_cancel,
-    BusWorkerReadyMessage: WorkerRunner._receive_ready,
-    BusWorkerDepartedMessage: WorkerRunner._receive_departed,
-    BusWorkerRegistryMessage: WorkerRunner._receive_registry,
     BusWorkerErrorMessage: WorkerRunner._receive_error,
 }

@@ -1,0 +1,44 @@
+"""Attaching several workers at once: all of them, or none."""
+
+from collections.abc import Iterable
+
+from ..bus import WorkerBus
+from ..errors import DuplicateWorkerError
+from ._life_cycle import Living
+from ._registry import WorkerRegistry
+
+
+def attach_all(
+    workers: Iterable[Living],
+    registry: WorkerRegistry,
+    bus: WorkerBus,
+    *,
+    parent: str | None = None,
+) -> None:
+    """Attach all of ``workers``, or none.
+
+    Args:
+      workers: Whom to attach.
+      registry: Of the runner that is to run them.
+      bus: Of that runner.
+      parent: The name of their parent, or None for root workers.
+
+    Raises:
+      TypeError: One is no worker.
+      DuplicateWorkerError: A name is taken, or there twice.
+      StoppedError: One was attached before.
+    """
+    workers = list(workers)
+    seen: set[str] = set()
+    for worker in workers:
+        if not isinstance(worker, Living):
+            raise TypeError(f"expected a BaseWorker, not {worker!r}")
+        if worker.name in seen or worker.name in bus.names:
+            raise DuplicateWorkerError(
+                worker.name, "this call" if worker.name in seen else "the bus"
+            )
+        worker._life.check_new()
+        seen.add(worker.name)
+    for worker in workers:
+        worker._life.parent = parent
+        worker._attach_nowait(registry, bus)
