@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from subscribers import Listener, Note
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
-from trioworkers import UnknownWorkerError
+from trioworkers import BaseWorker, JobError, UnknownWorkerError, WorkerRunner, job
 from trioworkers.bus import (
     BusDataMessage,
     BusLocalMessage,
@@ -219,3 +219,30 @@ def test_order_per_sender_holds_and_no_post_is_lost(steps, _):
             assert [m.text for m in listener.heard if m.source == name] == expected[name]
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+class LateBus(WorkerBus):
+    """Delivers a second after a message was posted."""
+
+    async def publish(self, message):
+        await trio.sleep(1)
+        await self.deliver(message)
+
+
+async def test_a_request_whose_worker_leaves_under_way_is_lost(autojump_clock):
+    """The requester is told, instead of waiting for an answer that can't come."""
+
+    class Echo(BaseWorker):
+        @job(name="echo")
+        async def echo(self, message):
+            return {}
+
+    worker = Echo("echo")
+    with trio.fail_after(60):
+        async with WorkerRunner(bus=LateBus()) as runner:
+            await runner.add_workers(worker)
+            await trio.sleep(10)
+            with pytest.raises(JobError, match="lost: NotDelivered: nobody on the bus is named"):
+                async with runner.job("echo", name="echo"):
+                    await worker.stop()
+            assert runner.bus.statistics().missed == 1

@@ -347,13 +347,20 @@ class WorkerBus(ABC):
             async with self._publishing:
                 await self._flush()
 
+    def _bounce(self, message: BusMessage) -> None:
+        """Count a message that can't be delivered any more, and tell its source."""
+        self._router.missed += 1
+        reply = message.bounce()
+        if reply is not None:
+            self.on_message_received(reply)
+
     async def _flush(self) -> None:
         while self._outbox:
             message = self._outbox.popleft()
             try:
                 await self.publish(message)
             except UnknownWorkerError:
-                self._router.missed += 1
+                self._bounce(message)
             except Exception:
                 raise
             except BaseException:

@@ -114,6 +114,17 @@ class BusJobRequestMessage(BusJobDataMessage):
 
     may_miss: ClassVar[bool] = False
 
+    def bounce(self) -> "BusJobResponseMessage":
+        """Return the outcome LOST: the worker has gone while the request was under way."""
+        failure = JobFailure("NotDelivered", f"nobody on the bus is named {self.target!r}")
+        return BusJobResponseMessage(
+            self.job_id,
+            JobStatus.LOST,
+            error=failure,
+            source=self.target or "",
+            target=self.source,
+        )
+
 
 @wire_tag("job.response")
 @attrs.define

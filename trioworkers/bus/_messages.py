@@ -63,6 +63,10 @@ class BusMessage:
     #: Whether a target that has gone means "counted and dropped", not an error.
     may_miss: ClassVar[bool] = False
 
+    def bounce(self) -> "BusMessage | None":
+        """Return what its source is told if it can't be delivered later on; or None."""
+        return None
+
 
 @attrs.define
 class BusDataMessage(BusMessage):
