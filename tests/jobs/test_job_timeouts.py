@@ -316,3 +316,36 @@ def test_a_timeout_and_a_duration_decide_by_size(schedule, timeout, duration, ca
                 assert status is (JobStatus.COMPLETED if in_time else JobStatus.TIMED_OUT)
 
     run(main)
+
+
+@on_schedules(40)
+async def test_a_timed_out_group_says_so_whoever_notices_first():
+    """A handler's deadline and the group's are one: the error and outcomes don't vary."""
+
+    async def sleeps(_worker, _message):
+        await trio.sleep_forever()
+
+    async with hosting(Doer("a", sleeps), Doer("b", sleeps)) as runner:
+        with pytest.raises(JobGroupError, match=r"timed out after 5 s$") as caught:
+            async with runner.job_group("a", "b", name="do", timeout=5):
+                pass
+    statuses = {outcome.status for outcome in caught.value.outcomes.values()}
+    assert statuses == {JobStatus.TIMED_OUT}
+
+
+@on_schedules(40)
+async def test_a_timed_out_group_never_counts_as_completed():
+    """`on_job_completed` isn't called for it, whoever notices the deadline first."""
+    called = []
+
+    async def sleeps(_worker, _message):
+        await trio.sleep_forever()
+
+    requester = Doer("requester")
+    requester.add_event_handler("on_job_completed", lambda *args: called.append(args))
+    requester.add_event_handler("on_job_response", lambda *args: None)
+    async with hosting(Doer("a", sleeps), requester):
+        group = await requester.create_job_group_and_request_job(["a"], name="do", timeout=5)
+        with pytest.raises(JobGroupError, match="timed out"):
+            await group.wait()
+    assert called == []

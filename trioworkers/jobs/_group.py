@@ -223,14 +223,24 @@ class JobGroup:
             self._all_settled()
 
     def _fail_for(self, message: ResponseMessage) -> None:
-        if not self.failed and not self._completed:
+        if message.status is JobStatus.TIMED_OUT and trio.current_time() >= self.scope.deadline:
+            # The group's own deadline, which the member saw first.
+            self.scope.cancel()
+        elif not self.failed and not self._completed:
             self._reason = f"worker {message.source!r} {describe(message.status, message.error)}"
             self._asker.hooks.post("on_job_error", message)
             self.scope.cancel()
 
+    @property
+    def _has_completed(self) -> bool:
+        """Whether all members have ended, and none made the group fail."""
+        if self.failed or (self._failures and self.cancel_on_error):
+            return False
+        return self._completed or self._cause is None
+
     def _all_settled(self) -> None:
         hooks = self._asker.hooks
-        if hooks.used and self._reason is None and (self._completed or self._cause is None):
+        if hooks.used and self._has_completed:
             hooks.post("on_job_completed", JobGroupResponse(self.job_id, self.responses))
         if self.waiter is not None:
             waiter, self.waiter = self.waiter, None
