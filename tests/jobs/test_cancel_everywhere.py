@@ -1,12 +1,10 @@
 """A requester that is cancelled at any step of any Trio task: P2 holds each time."""
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 import trio
-import trio.testing
 
 from trioworkers import BaseWorker, BusJobRequestMessage, JobError, WorkerRunner, job
+from trioworkers.testing._cancel import cancel_at_every_checkpoint
 
 
 class Peer(BaseWorker):
@@ -48,9 +46,6 @@ class Peer(BaseWorker):
         return await self.work(message)
 
 
-Scenario = Callable[[WorkerRunner], Awaitable[object]]
-
-
 async def two_jobs_at_once(runner: WorkerRunner) -> None:
     """A body that awaits a second job while the first one streams."""
     async with runner.job("a", name="work") as first:
@@ -90,54 +85,24 @@ async def late_worker(runner: WorkerRunner) -> None:
 SCENARIOS = [two_jobs_at_once, failing_group, nested_group, queue_of_turns, late_worker]
 
 
-class CancelAt(trio.abc.Instrument):
-    """Cancels ``scope`` after the n-th step of any Trio task."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.steps = 0
-        self.scope = trio.CancelScope()
-        self.counting = False
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.steps += self.counting
-        if self.counting and self.steps == self.at:
-            self.scope.cancel()
+def peers() -> list[Peer]:
+    """Return new workers."""
+    return [Peer(name) for name in "abcd"]
 
 
-async def run_scenario(scenario: Scenario, canceller: CancelAt) -> None:
-    """Run ``scenario`` under ``canceller``, then look for what is left."""
-    with trio.fail_after(10_000):
-        async with WorkerRunner() as runner:
-            await runner.add_workers(*(Peer(name) for name in "abcd"))
-            await trio.testing.wait_all_tasks_blocked()
-            canceller.counting = True
-            with canceller.scope:
-                await scenario(runner)
-            canceller.counting = False
-            for worker in runner.workers:
-                assert isinstance(worker, Peer)
-                assert worker.running == 0, f"{worker.name} still runs a handler"
-                statistics = worker.statistics()
-                assert statistics.active_jobs == statistics.job_groups == 0
-                assert not statistics.waiting_for
-            statistics_of_runner = runner.statistics()
-            assert statistics_of_runner.job_groups == 0
-            assert not statistics_of_runner.waiting_for
-            assert not statistics_of_runner.bus.lanes
-            await runner.call("a", name="work")
+async def all_have_stopped_and_still_work(runner: WorkerRunner) -> None:
+    """Check the peers' own count of handlers, and that they do another job."""
+    for worker in runner.workers:
+        assert isinstance(worker, Peer)
+        assert worker.running == 0, f"{worker.name} still runs a handler"
+    await runner.call("a", name="work")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("seed", range(3))
-def test_cancelled_at_any_step_no_handler_outlives_the_scope(scenario: Scenario, seed: int) -> None:
+def test_cancelled_at_any_step_no_handler_outlives_the_scope(scenario, seed) -> None:
     """Whatever step the requester is cancelled at, all handlers have stopped when it leaves."""
-    at, steps = 1, 1
-    while at <= steps:
-        trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
-        canceller = CancelAt(at)
-        clock = trio.testing.MockClock(autojump_threshold=0)
-        trio.run(run_scenario, scenario, canceller, clock=clock, instruments=[canceller])
-        steps = canceller.steps
-        at += 1
-    assert at > 5
+    runs = cancel_at_every_checkpoint(
+        scenario, workers=peers, check=all_have_stopped_and_still_work, seed=seed
+    )
+    assert runs > 5

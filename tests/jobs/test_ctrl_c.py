@@ -1,20 +1,12 @@
 """Ctrl-C at every step of the book-keeping: nothing hangs, nothing is left over."""
 
 import os
-import signal
-import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from types import FrameType
 
 import pytest
 import trio
-import trio.testing
 
-import trioworkers
 from trioworkers import BaseWorker, BusJobRequestMessage, JobError, WorkerRunner, job
-
-PACKAGE = str(Path(trioworkers.__file__).parent)
+from trioworkers.testing._interrupt import interrupt_at_every_line
 
 
 class Peer(BaseWorker):
@@ -51,9 +43,6 @@ class Peer(BaseWorker):
             self.running -= 1
 
 
-Scenario = Callable[[WorkerRunner], Awaitable[None]]
-
-
 async def group_with_events(runner: WorkerRunner) -> None:
     """A group whose events are iterated."""
     async with runner.job_group("a", "b", name="short") as group:
@@ -79,82 +68,22 @@ async def nested_and_forgotten(runner: WorkerRunner) -> None:
 SCENARIOS = [group_with_events, timed_out_group, nested_and_forgotten]
 
 
-class Interrupter:
-    """Sends SIGINT at the n-th line that the package executes."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.lines = 0
-
-    def __call__(self, frame: FrameType, event: str, arg: object) -> "Interrupter | None":
-        if not frame.f_code.co_filename.startswith(PACKAGE):
-            return None
-        if event == "line":
-            self.lines += 1
-            if self.lines == self.at:
-                signal.raise_signal(signal.SIGINT)
-        return self
-
-
-async def run_once(scenario: Scenario, workers: list[Peer], interrupter: Interrupter) -> None:
-    """Run ``scenario`` on a runner of its own; the clock makes a hang an error."""
-    with trio.fail_after(10_000):
-        async with WorkerRunner() as runner:
-            await runner.add_workers(*workers)
-            tracer = sys.gettrace()  # a debugger's, or that of coverage
-            sys.settrace(interrupter)
-            try:
-                await scenario(runner)
-            finally:
-                sys.settrace(tracer)
-
-
-def lines_of(scenario: Scenario) -> int:
-    """Return how many lines of the package ``scenario`` executes."""
-    interrupter = Interrupter(at=0)
-    run(scenario, [Peer("a"), Peer("b")], interrupter)
-    return interrupter.lines
-
-
-def run(scenario: Scenario, workers: list[Peer], interrupter: Interrupter) -> None:
-    """Run ``scenario`` in virtual time, always on the same schedule."""
-    trio._core._run._r.seed(7)  # type: ignore[attr-defined]
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    trio.run(run_once, scenario, workers, interrupter, clock=clock)
-
-
-def leaves(error: BaseException) -> list[BaseException]:
-    """Return the exceptions in a tree of groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in leaves(part)]
-    return [error]
-
-
-def interrupted(error: BaseException) -> bool:
-    """Whether ``error`` is Ctrl-C, perhaps beside a job that was lost by it."""
-    kinds = {type(leaf) for leaf in leaves(error)}
-    return KeyboardInterrupt in kinds and all(
-        kind is KeyboardInterrupt or issubclass(kind, JobError) for kind in kinds
-    )
+def no_handler_runs(workers: tuple[BaseWorker, ...]) -> None:
+    """Check the peers' own count of handlers."""
+    for worker in workers:
+        assert isinstance(worker, Peer)
+        assert worker.running == 0, f"{worker.name} still runs a handler"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.__name__)
-def test_ctrl_c_at_any_line_ends_the_run_and_leaves_nothing(scenario: Scenario) -> None:
+def test_ctrl_c_at_any_line_ends_the_run_and_leaves_nothing(scenario) -> None:
     """Wherever Ctrl-C falls, the run ends with it, and no handler is left running."""
-    total = lines_of(scenario)
-    assert total > 300
-    step = int(os.environ.get("CTRL_C_STEP", "3"))
-    for at in range(1, total, step):
-        workers = [Peer("a"), Peer("b")]
-        interrupter = Interrupter(at)
-        try:
-            run(scenario, workers, interrupter)
-        except BaseException as error:
-            if not interrupted(error):
-                raise AssertionError(f"line {at}: {error!r}") from error
-        else:
-            assert interrupter.lines < at, f"Ctrl-C at line {at} was swallowed"
-        for worker in workers:
-            assert worker.running == 0, f"line {at}: a handler outlived the runner"
-            statistics = worker.statistics()
-            assert statistics.active_jobs == statistics.job_groups == 0, f"line {at}"
+    every = int(os.environ.get("CTRL_C_STEP", "3"))
+    runs = interrupt_at_every_line(
+        scenario,
+        workers=lambda: [Peer("a"), Peer("b")],
+        every=every,
+        check=no_handler_runs,
+        seed=7,
+    )
+    assert runs * every > 300

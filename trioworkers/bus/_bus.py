@@ -14,7 +14,7 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from ..errors import LaneFull, StoppedError, UnknownWorkerError
+from ..errors import LaneFull, NotAttachedError, StoppedError, UnknownWorkerError
 from ._ki import call_interruptible
 from ._lanes import Lanes, LaneStatistics
 from ._messages import BusLocalMessage, BusMessage
@@ -83,6 +83,7 @@ class WorkerBus(ABC):
         self._background = BackgroundNursery()
         self._nursery: trio.Nursery | None = None
         self._entered = False
+        self._running = False
         self._ended = False
         self._delivering = False
         self._nested: deque[BusMessage] = deque()
@@ -101,7 +102,18 @@ class WorkerBus(ABC):
     @property
     def is_running(self) -> bool:
         """Whether the bus is between enter and exit."""
-        return self._nursery is not None
+        return self._running
+
+    @property
+    def nursery(self) -> trio.Nursery:
+        """Where a transport runs its Trio tasks, from `start` on. Cancelled after `stop`.
+
+        Raises:
+          NotAttachedError: A RuntimeError: the bus does not run.
+        """
+        if self._nursery is None:
+            raise NotAttachedError("the bus does not run", "use `async with bus:` or `run`")
+        return self._nursery
 
     @enable_ki_protection
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -115,13 +127,14 @@ class WorkerBus(ABC):
         if self._entered:
             raise StoppedError("the bus was run before", "a bus runs once: make a new one")
         self._entered = True
-        nursery = await self._background.__aenter__()
+        nursery = self._nursery = await self._background.__aenter__()
         try:
             await call_interruptible(self.start)
         except BaseException:
+            self._nursery = None
             await self._background.__aexit__(*sys.exc_info())
             raise
-        self._nursery = nursery
+        self._running = True
         nursery.start_soon(self._write_outbox)
         for subscription in self._router:
             self._run_lanes(subscription)
@@ -134,15 +147,18 @@ class WorkerBus(ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        nursery, self._nursery = self._nursery, None
+        nursery = self.nursery
+        self._running = False
         self._ended = True
-        assert nursery is not None
         try:
             with trio.move_on_after(5, shield=True):
                 await call_interruptible(self.stop)
         finally:
             nursery.cancel_scope.cancel()
-            swallowed = await self._background.__aexit__(exc_type, exc, traceback)
+            try:
+                swallowed = await self._background.__aexit__(exc_type, exc, traceback)
+            finally:
+                self._nursery = None
         return swallowed and exc is not None
 
     # Who is there
@@ -336,8 +352,8 @@ class WorkerBus(ABC):
 
     def _run_lanes(self, subscription: Subscription) -> None:
         """Run lanes that belong to the bus: now, or when it begins to run."""
-        if subscription.run is not None and self._nursery is not None:
-            subscription.run.start(self._nursery)
+        if subscription.run is not None and self._running:
+            subscription.run.start(self.nursery)
 
     @enable_ki_protection
     async def _write_outbox(self) -> None:

@@ -1,0 +1,57 @@
+"""Tests of workers under many schedules: simulation, conformance, scripted workers."""
+
+from importlib.util import find_spec
+
+from ..errors import MissingExtraError
+
+if find_spec("hypothesis") is None or find_spec("pytest") is None:
+    raise MissingExtraError("trioworkers.testing", "testing")
+
+from ._bus import SimulatedBus as SimulatedBus
+from ._cancel import cancel_at_every_checkpoint as cancel_at_every_checkpoint
+from ._cancel import cancelled_everywhere as cancelled_everywhere
+from ._check_bus import check_bus as check_bus
+from ._check_worker import check_worker as check_worker
+from ._conformance import BrokenContractError as BrokenContractError
+from ._decisions import Decisions as Decisions
+from ._decisions import InOrder as InOrder
+from ._decisions import Priorities as Priorities
+from ._decisions import RandomChoices as RandomChoices
+from ._decisions import Recorder as Recorder
+from ._decisions import Script as Script
+from ._determinism import seeded_run as seeded_run
+from ._interrupt import interrupt_at_every_line as interrupt_at_every_line
+from ._interrupt import interrupted_everywhere as interrupted_everywhere
+from ._job_scripts import Ask as Ask
+from ._job_scripts import AskGroup as AskGroup
+from ._job_scripts import CleanUp as CleanUp
+from ._job_scripts import EndStream as EndStream
+from ._job_scripts import JobScript as JobScript
+from ._job_scripts import NeverAnswer as NeverAnswer
+from ._job_scripts import Raise as Raise
+from ._job_scripts import Respond as Respond
+from ._job_scripts import SendChunk as SendChunk
+from ._job_scripts import SendUpdate as SendUpdate
+from ._job_scripts import Sleep as Sleep
+from ._job_scripts import StartStream as StartStream
+from ._job_scripts import Step as Step
+from ._leftovers import LeftoverError as LeftoverError
+from ._message_strategies import messages as messages
+from ._message_strategies import payloads as payloads
+from ._plans import GroupPlan as GroupPlan
+from ._plans import PlannedError as PlannedError
+from ._plans import PlanResult as PlanResult
+from ._plans import PromiseBroken as PromiseBroken
+from ._plans import play as play
+from ._scripted import ScriptedWorker as ScriptedWorker
+from ._simulate import Scenario as Scenario
+from ._simulate import Simulation as Simulation
+from ._simulate import SimulationError as SimulationError
+from ._simulate import simulate as simulate
+from ._simulated import simulated as simulated
+from ._strategies import group_plans as group_plans
+from ._strategies import job_scripts as job_scripts
+from ._strategies import topologies as topologies
+from ._timeline import Timeline as Timeline
+from ._timeline import TimelineEvent as TimelineEvent
+from ._topologies import add_topology as add_topology
