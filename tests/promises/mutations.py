@@ -18,7 +18,7 @@ import attrs
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds after which a run counts as hanging, which is one way to notice.
-HANGS = 100
+HANGS = 60
 
 
 @attrs.frozen
