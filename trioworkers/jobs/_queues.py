@@ -69,6 +69,7 @@ class Tombstones:
         """Remember ``cancel``; forget the oldest beyond `MAX_TOMBSTONES`."""
         self._expire()
         self._graves[cancel.job_id] = (trio.current_time() + TOMBSTONE_LIFE, cancel.source)
+        self._graves.move_to_end(cancel.job_id)  # the first to expire stay first
         if len(self._graves) > MAX_TOMBSTONES:
             self._graves.popitem(last=False)
 
