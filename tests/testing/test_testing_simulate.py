@@ -245,3 +245,15 @@ def test_the_simulated_bus_keeps_the_contract_of_a_bus(seed, capacity):
 
     clauses = seeded_run(check_bus, make_bus, seed=seed)
     assert len(clauses) == 18
+
+
+def test_twice_with_decisions_is_refused_before_anything_runs():
+    """Decisions are used up by the first run, so that two runs can't be compared."""
+    ran = []
+
+    async def scenario(runner):
+        ran.append(runner)
+
+    with pytest.raises(ValueError, match="twice=True needs decisions=None"):
+        simulate(scenario, decisions=InOrder(), twice=True)
+    assert ran == []

@@ -20,6 +20,7 @@ from ._decisions import RandomChoices as RandomChoices
 from ._decisions import Recorder as Recorder
 from ._decisions import Script as Script
 from ._determinism import seeded_run as seeded_run
+from ._everywhere import Scenario as Scenario
 from ._interrupt import interrupt_at_every_line as interrupt_at_every_line
 from ._interrupt import interrupted_everywhere as interrupted_everywhere
 from ._job_scripts import Ask as Ask
@@ -44,7 +45,6 @@ from ._plans import PlanResult as PlanResult
 from ._plans import PromiseBroken as PromiseBroken
 from ._plans import play as play
 from ._scripted import ScriptedWorker as ScriptedWorker
-from ._simulate import Scenario as Scenario
 from ._simulate import Simulation as Simulation
 from ._simulate import SimulationError as SimulationError
 from ._simulate import simulate as simulate

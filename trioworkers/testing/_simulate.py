@@ -1,7 +1,5 @@
 """Runs a scenario in virtual time, on a bus whose deliveries are decided."""
 
-from collections.abc import Awaitable, Callable
-
 import attrs
 import trio
 import trio.testing
@@ -11,10 +9,8 @@ from ..workers import RunnerStatistics, WorkerRunner
 from ._bus import SimulatedBus
 from ._decisions import Decisions, RandomChoices, Recorder
 from ._determinism import seeded_run
+from ._everywhere import Scenario
 from ._timeline import Timeline
-
-#: A scenario gets a runner that runs, on a simulated bus of its own.
-Scenario = Callable[[WorkerRunner], Awaitable[object]]
 
 #: Virtual seconds that a scenario may take.
 LIMIT = 3600.0
@@ -76,15 +72,16 @@ def simulate(
         seeded has a say. Needs ``decisions=None``.
 
     Raises:
+      ValueError: Both ``twice`` and ``decisions`` were given; nothing was run.
       SimulationError: It did not end, left something over, or was not the same
         the second time. Its text has the timeline.
       ExceptionGroup: What the scenario or a worker raised.
     """
+    if twice and decisions is not None:
+        raise ValueError("twice=True needs decisions=None: the same seed decides both runs")
     recorder = Recorder(RandomChoices(seed) if decisions is None else decisions)
     timeline = _run(scenario, seed, recorder, limit)
     if twice:
-        if decisions is not None:
-            raise ValueError("twice=True needs decisions=None: the same seed decides both runs")
         again = _run(scenario, seed, Recorder(RandomChoices(seed)), limit)
         _compare(timeline, again)
     return Simulation(seed, tuple(recorder.script), timeline)

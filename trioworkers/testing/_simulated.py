@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from ._decisions import Recorder
-from ._simulate import LIMIT, Scenario, simulate
+from ._everywhere import Scenario
+from ._simulate import LIMIT, simulate
 
 
 @attrs.define(eq=False)

@@ -116,7 +116,7 @@ class WorkerHooks:
 
     def hook_for(self, message: BusMessage) -> Hook | None:
         """Return what runs in the lane for ``message``, or None."""
-        return self._run_message if self.used and self.wants_message(type(message)) else None
+        return self._run_message if self.wants_message(type(message)) else None
 
     def post(self, event: str, *args: object, system: bool = False) -> None:
         """Run ``event`` in a lane, the data lane by default, if it is wanted."""
@@ -129,9 +129,10 @@ class WorkerHooks:
 
     def post_message(self, message: BusMessage) -> bool:
         """Run what ``message`` calls for in its lane; return whether anything will."""
-        if not self.used or not self.wants_message(type(message)):
+        hook = self.hook_for(message)
+        if hook is None:
             return False
-        self._lanes.put(self._run_message, message, system=message.is_system)
+        self._lanes.put(hook, message, system=message.is_system)
         return True
 
     async def run(self, event: str, *args: object) -> object:
