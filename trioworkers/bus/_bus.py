@@ -108,6 +108,9 @@ class WorkerBus(ABC):
     def nursery(self) -> trio.Nursery:
         """Where a transport runs its Trio tasks, from `start` on. Cancelled after `stop`.
 
+        Not before, even if the bus is cancelled from outside: those that use it
+        end first.
+
         Raises:
           NotAttachedError: A RuntimeError: the bus does not run.
         """
@@ -127,15 +130,21 @@ class WorkerBus(ABC):
         if self._entered:
             raise StoppedError("the bus was run before", "a bus runs once: make a new one")
         self._entered = True
-        nursery = self._nursery = await self._background.__aenter__()
+        background = await self._background.__aenter__()
         try:
+            opened = trio.Event()
+            background.start_soon(self._host_transport, opened)
+            with trio.CancelScope(shield=True):  # one step; after it there is what to cancel
+                await opened.wait()
             await call_interruptible(self.start)
         except BaseException:
-            self._nursery = None
+            if self._nursery is not None:
+                self._nursery.cancel_scope.cancel()
+                self._nursery = None
             await self._background.__aexit__(*sys.exc_info())
             raise
         self._running = True
-        nursery.start_soon(self._write_outbox)
+        self.nursery.start_soon(self._write_outbox)
         for subscription in self._router:
             self._run_lanes(subscription)
         return self
@@ -160,6 +169,17 @@ class WorkerBus(ABC):
             finally:
                 self._nursery = None
         return swallowed and exc is not None
+
+    @enable_ki_protection
+    async def _host_transport(self, opened: trio.Event) -> None:
+        """Keep the bus's Trio tasks going while those that it serves are being cancelled.
+
+        Blocks that are left wait, deaf to cancellation, for what it still has to carry.
+        """
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as self._nursery:
+                opened.set()
+                await trio.sleep_forever()
 
     # Who is there
 

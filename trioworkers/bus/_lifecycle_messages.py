@@ -147,4 +147,5 @@ class BusWorkerRegistryMessage(BusSystemMessage):
     runner: str
     workers: tuple[WorkerRegistryEntry, ...]
 
+    may_miss: ClassVar[bool] = True
     waits_for_room: ClassVar[bool] = False

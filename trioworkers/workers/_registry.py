@@ -113,12 +113,15 @@ class WorkerRegistry:
 
     @enable_ki_protection
     def unregister_runner(self, runner: str) -> tuple[str, ...]:
-        """Forget all workers of another runner that has gone; return their names."""
+        """Forget all workers of another runner that has gone; return their names.
+
+        Watches of departures are told of the runner, too: it asks for jobs itself.
+        """
         gone = tuple(n for n, d in self._ready.items() if d.runner == runner)
         for name in gone:
             del self._ready[name]
-        if gone and runner != self.runner_name:
-            self._tell_departed(gone)
+        if runner != self.runner_name:
+            self._tell_departed((*gone, runner))
         return gone
 
     @enable_ki_protection
