@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from ..errors import known_names
@@ -15,13 +15,13 @@ class EventHandlers:
     """The handlers of one object's events, in the order added.
 
     Args:
-      events: The names of the events there are.
+      events: The names of the events there are; kept, so that many can share it.
     """
 
     __slots__ = ("_by_event", "_events")
 
-    def __init__(self, events: Iterable[str]) -> None:
-        self._events = frozenset(events)
+    def __init__(self, events: Collection[str]) -> None:
+        self._events = events
         self._by_event: dict[str, list[EventHandler]] | None = None
 
     def add(self, event: str, handler: EventHandler) -> None:

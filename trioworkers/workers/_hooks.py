@@ -79,7 +79,10 @@ class WorkerHooks:
         self._lanes = lanes
         self._event_done = event_done
         #: Hooks that are overridden or have event handlers.
-        self.used = overridden | {name for name in HOOK_NAMES if handlers.of(name)}
+        self.used = overridden
+        for name in HOOK_NAMES:
+            if handlers.of(name):
+                self.use(name)
         #: Who is told of errors; None lets them end the worker.
         self.on_error: Callable[[Exception], None] | None = None
         self.errors = 0

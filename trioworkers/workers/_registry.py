@@ -173,9 +173,14 @@ class WorkerRegistry:
     async def wait_ready(self, *names: str) -> None:
         """Wait until workers of all these names are ready at once. Always a checkpoint."""
         arrived = trio.Event()
+        missing = set(names)
 
-        def check(_: WorkerReadyData) -> None:
-            if all(name in self._ready for name in names):
+        def check(data: WorkerReadyData) -> None:
+            missing.discard(data.worker_name)
+            if not missing:
+                # Some may have left meanwhile.
+                missing.update(name for name in names if name not in self._ready)
+            if not missing:
                 arrived.set()
 
         try:
