@@ -12,8 +12,14 @@
     ├── UnknownJobError         (LookupError) a job id that its requester has not open
     ├── DuplicateWorkerError    (ValueError) two workers of one name
     ├── WaitingCircleError      a job that could only wait for itself
+    ├── CodecError              (ValueError) bytes that are no message, or the reverse
+    ├── PoolFailedError         a pool whose members go before they are of use
     ├── LaneFull                (trio.WouldBlock) no room, and waiting would never end
-    └── MissingExtraError       (ImportError) an optional part is not installed
+    ├── MissingExtraError       (ImportError) an optional part is not installed
+    ├── SimulationError         a simulated run broke a promise, or did not end
+    ├── PromiseBroken           (AssertionError) in a test, a group has broken a promise
+    ├── LeftoverError           (AssertionError) in a test, work has left something behind
+    └── BrokenContractError     (AssertionError) a bus or worker is not what it must be
 
 A caller's mistake in an argument is a plain `TypeError` or `ValueError`.
 """
@@ -168,6 +174,40 @@ class WaitingCircleError(TrioWorkersError):
 
 
 @attrs.define
+class CodecError(TrioWorkersError, ValueError):
+    """A message can't become bytes, or bytes are no message. See `MessageCodec`.
+
+    Attributes:
+      doing: What was tried, such as ``"encode Note"`` or ``"decode 'job.update'"``.
+      path: The field it is about, such as ``payload.items[3]``; "" for the whole.
+      problem: What is wrong, and what to do where that isn't plain. Bounded in
+        length, whatever the bytes were.
+    """
+
+    doing: str
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"can't {self.doing}: {self.path + ': ' if self.path else ''}{self.problem}"
+
+
+@attrs.define
+class PoolFailedError(TrioWorkersError):
+    """A pool can't keep its members: they go without having been of use."""
+
+    pool: str
+    workers: int
+
+    def __str__(self) -> str:
+        return (
+            f"pool {self.pool!r} has given up: {self.workers} workers in a row have gone before "
+            "they did a job. What they raised was reported before this: mend the workers, or "
+            "the factory that makes them."
+        )
+
+
+@attrs.define
 class LaneFull(TrioWorkersError, trio.WouldBlock):
     """A subscriber's lane has no room, and the sender may not or must not wait."""
 
@@ -192,3 +232,72 @@ class MissingExtraError(TrioWorkersError, ImportError):
             f"{self.feature} needs packages that are not installed. "
             f"Run: pip install 'trioworkers[{self.extra}]'"
         )
+
+
+@attrs.define
+class SimulationError(TrioWorkersError):
+    """A simulated run broke a promise, or did not end.
+
+    Attributes:
+      reason: What is wrong, for a person to read.
+      timeline: The `trioworkers.testing.Timeline` of the run until then.
+    """
+
+    reason: str
+    timeline: Any
+
+    def __str__(self) -> str:
+        return f"{self.reason}\n{self.timeline}"
+
+
+@attrs.define
+class PromiseBroken(TrioWorkersError, AssertionError):
+    """A group was seen to break what ``docs/promises.md`` says.
+
+    Attributes:
+      faults: What is wrong; each begins with the promise's number.
+      result: The `trioworkers.testing.PlanResult`; its ``plan`` plays it again.
+    """
+
+    faults: tuple[str, ...]
+    result: Any
+
+    def __str__(self) -> str:
+        faults = "\n".join(f"  {fault}" for fault in self.faults)
+        return f"job group {self.result.job_id} broke a promise:\n{faults}\n{self.result.plan}"
+
+
+@attrs.define
+class LeftoverError(TrioWorkersError, AssertionError):
+    """Work had ended, and something of it was still there.
+
+    Attributes:
+      where: In which run, and how to repeat it.
+      what: What was left, by whom.
+    """
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@attrs.define
+class BrokenContractError(TrioWorkersError, AssertionError):
+    """A bus or worker does not do what every one must.
+
+    Attributes:
+      contract: What was checked, as in ``"WorkerBus"``.
+      clause: The clause's name, as `check_bus` and `check_worker` list them.
+      promise: What the clause says.
+      detail: What happened instead.
+    """
+
+    contract: str
+    clause: str
+    promise: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.contract} breaks the clause {self.clause!r}: {self.promise} {self.detail}"

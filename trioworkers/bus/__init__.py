@@ -2,6 +2,7 @@
 
 from ._bus import BusStatistics as BusStatistics
 from ._bus import WorkerBus as WorkerBus
+from ._codec import MessageCodec as MessageCodec
 from ._job_messages import CREDIT_WINDOW as CREDIT_WINDOW
 from ._job_messages import BusJobCancelMessage as BusJobCancelMessage
 from ._job_messages import BusJobCreditMessage as BusJobCreditMessage
@@ -37,8 +38,10 @@ from ._messages import BusDataMessage as BusDataMessage
 from ._messages import BusLocalMessage as BusLocalMessage
 from ._messages import BusMessage as BusMessage
 from ._messages import BusSystemMessage as BusSystemMessage
+from ._messages import Deadline as Deadline
 from ._messages import tagged_messages as tagged_messages
 from ._messages import wire_tag as wire_tag
 from ._nursery import BackgroundNursery as BackgroundNursery
 from ._subscriber import BusSubscriber as BusSubscriber
 from ._subscriber import Hook as Hook
+from ._wire_converter import wire_converter as wire_converter

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from ._messages import BusDataMessage, BusSystemMessage, wire_tag
+from ._messages import BusDataMessage, BusSystemMessage, Deadline, wire_tag
 
 #: Events that a responder may send before the requester has taken any.
 CREDIT_WINDOW = 64
@@ -96,6 +96,8 @@ class BusJobRequestMessage(BusJobDataMessage):
       deadline: When the requester stops waiting, on the sender's Trio clock.
       parent_job_id: The job whose handler asked, if one did.
       ancestors: The jobs above that parent, outermost first.
+      asked: The workers that those ancestors, and last the parent, were asked of:
+        the members of a group share their job id.
       awaited: Whether that parent waits for the job.
       attempt: Which try this is, from 1.
       trace: Trace context, for distributed tracing.
@@ -104,9 +106,10 @@ class BusJobRequestMessage(BusJobDataMessage):
 
     job_name: str | None = None
     payload: dict[str, Any] | None = None
-    deadline: float = attrs.field(default=math.inf, kw_only=True)
+    deadline: Deadline = attrs.field(default=math.inf, kw_only=True)
     parent_job_id: str | None = attrs.field(default=None, kw_only=True)
     ancestors: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    asked: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     awaited: bool = attrs.field(default=True, kw_only=True)
     attempt: int = attrs.field(default=1, kw_only=True)
     trace: dict[str, str] | None = attrs.field(default=None, kw_only=True)

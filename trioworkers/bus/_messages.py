@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import ClassVar, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import attrs
 
 M = TypeVar("M", bound="type[BusMessage]")
+
+#: The type of a field that holds a moment on Trio's clock, in seconds; infinite
+#: for none. Clocks differ between processes, so the seconds that remain are sent.
+Deadline = Annotated[float, "on Trio's clock"]
 
 _by_tag: dict[str, "type[BusMessage]"] = {}
 
