@@ -48,6 +48,7 @@ from .errors import JobGroupError as JobGroupError
 from .errors import LaneFull as LaneFull
 from .errors import MissingExtraError as MissingExtraError
 from .errors import NotAttachedError as NotAttachedError
+from .errors import PoolFailedError as PoolFailedError
 from .errors import StoppedError as StoppedError
 from .errors import TrioWorkersError as TrioWorkersError
 from .errors import UnknownJobError as UnknownJobError
@@ -62,10 +63,12 @@ from .jobs import JobGroupResponse as JobGroupResponse
 from .jobs import JobOutcome as JobOutcome
 from .jobs import job as job
 from .workers import BaseWorker as BaseWorker
+from .workers import PoolStatistics as PoolStatistics
 from .workers import RunnerStatistics as RunnerStatistics
 from .workers import WorkerActivationArgs as WorkerActivationArgs
 from .workers import WorkerErrorData as WorkerErrorData
 from .workers import WorkerParams as WorkerParams
+from .workers import WorkerPool as WorkerPool
 from .workers import WorkerReadyData as WorkerReadyData
 from .workers import WorkerRegistry as WorkerRegistry
 from .workers import WorkerRunner as WorkerRunner

@@ -259,3 +259,15 @@ def test_any_payload_fits_or_fails_with_a_reason(payload):
         assert order.tags == payload.get("tags", [])
         assert type(order.urgent) is bool
     assert reason.startswith("bad payload for Order: ")
+
+
+@attrs.define
+class Numbers:
+    numbers: list[int]
+
+
+def test_a_payload_with_many_faults_has_a_short_error():
+    """The first ones are named, and long values cut."""
+    with pytest.raises(JobError, match=r"payload\.numbers\[0\]; .*; and 980 more") as caught:
+        from_dict({"numbers": ["x" * 1000] * 1000}, Numbers)
+    assert len(str(caught.value)) < 2000

@@ -108,7 +108,7 @@ MUTATIONS = [
     Mutation(
         "P5",
         "a cancel that comes before its request is forgotten",
-        "jobs/_responder.py",
+        "jobs/_intake.py",
         "            self.tombstones.add(message)\n",
         "            pass\n",
         "tests/jobs/test_job_cancellation.py",
@@ -116,9 +116,10 @@ MUTATIONS = [
     Mutation(
         "P5",
         "a sequential handler's queue is a stack",
-        "jobs/_queues.py",
-        "        self._queue.append(job)\n",
-        "        self._queue.insert(1, job)\n",
+        "jobs/_turns.py",
+        "            self._queue[job] = None\n",
+        "            self._queue[job] = None\n"
+        "            self._queue.move_to_end(job, last=False)\n",
         "tests/jobs/test_sequential_handlers.py",
     ),
     Mutation(
@@ -180,6 +181,22 @@ MUTATIONS = [
         "tests/jobs/test_job_hook_backpressure.py",
     ),
     Mutation(
+        "P8",
+        "a pool's jobs may wait for one another for ever",
+        "jobs/_circles.py",
+        "holder.below or job_id in own",
+        "job_id in own",
+        "tests/workers/test_pool_circles.py",
+    ),
+    Mutation(
+        "P9",
+        "a pool hands what waits to a member that is going",
+        "jobs/_dispatcher.py",
+        "        while self._line and member.is_available:\n",
+        "        while self._line:\n",
+        "tests/workers/test_pool_crashes.py",
+    ),
+    Mutation(
         "P9",
         "a worker that has left stays in the registry",
         "workers/_registry.py",
@@ -190,11 +207,19 @@ MUTATIONS = [
     Mutation(
         "P9",
         "the jobs of a worker that stops are not answered",
-        "jobs/_responder.py",
+        "jobs/_intake.py",
         "        if self.closed is not None:\n            self._refuse(message, self.closed)\n"
         "        elif",
         "        if self.closed is not None:\n            pass\n        elif",
         "tests/jobs/test_job_departures.py",
+    ),
+    Mutation(
+        "P10",
+        "a pool leaves before its members have stopped",
+        "workers/_pool.py",
+        "            with trio.CancelScope(shield=True):\n                await worker.wait()\n",
+        "",
+        "tests/workers/test_pool_endings.py",
     ),
     Mutation(
         "P10",

@@ -9,6 +9,7 @@ from trioworkers import (
     BusCancelWorkerMessage,
     BusEndWorkerMessage,
     DuplicateWorkerError,
+    JobError,
     NotAttachedError,
     StoppedError,
     WorkerRunner,
@@ -87,6 +88,39 @@ async def test_ending_a_parent_waits_for_its_children(autojump_clock):
             await parent.wait()
             assert trio.current_time() == pytest.approx(7)
             assert runner.workers == ()
+
+
+async def test_a_parent_that_ends_has_its_children_while_it_has_jobs(autojump_clock):
+    """They do what it asks them for, and refuse all others."""
+
+    class Busy(Parent):
+        @job(name="ask later")
+        async def ask_later(self, message):
+            await trio.sleep(5)
+            return await self.call("one", name="echo")
+
+    class Echo(Child):
+        @job(name="echo")
+        async def echo(self, message):
+            return {"by": self.name}
+
+    parent = Busy("parent", Echo("one"))
+    async with WorkerRunner() as runner:
+        await runner.add_workers(parent)
+        await runner.registry.wait_ready("parent", "one")
+        async with trio.open_nursery() as nursery:
+
+            async def ask():
+                assert await runner.call("parent", name="ask later") == {"by": "one"}
+
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            await runner.bus.send(BusEndWorkerMessage(source="x", target="parent"))
+            await wait_all_tasks_blocked()
+            with pytest.raises(JobError, match="'one' is ending"):
+                await runner.call("one", name="echo")
+        await parent.wait()
+        assert trio.current_time() == pytest.approx(5)
 
 
 async def test_cancelling_a_parent_cancels_its_children_at_once(autojump_clock):

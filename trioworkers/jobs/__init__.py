@@ -4,12 +4,15 @@ from ._active import current_job as current_job
 from ._context import JobContext as JobContext
 from ._context import JobGroupContext as JobGroupContext
 from ._context import call as call
+from ._dispatcher import Dispatcher as Dispatcher
+from ._dispatcher import MemberResponder as MemberResponder
 from ._group import JobGroup as JobGroup
 from ._handlers import JobHandler as JobHandler
 from ._handlers import collect_handlers as collect_handlers
 from ._handlers import is_async as is_async
 from ._handlers import job as job
 from ._handlers import resolve_payload_type as resolve_payload_type
+from ._intake import Intake as Intake
 from ._outcomes import EVENTS as EVENTS
 from ._outcomes import JobEvent as JobEvent
 from ._outcomes import JobGroupEvent as JobGroupEvent
@@ -20,6 +23,7 @@ from ._ports import Directory as Directory
 from ._ports import Hooks as Hooks
 from ._ports import NoHooks as NoHooks
 from ._request import JobRequest as JobRequest
+from ._request import check_count as check_count
 from ._request import check_name as check_name
 from ._request import check_seconds as check_seconds
 from ._request import make_request as make_request

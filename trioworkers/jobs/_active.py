@@ -42,12 +42,19 @@ class ActiveJob:
     waiting: ParkingLot | None = None
 
     @property
-    def lineage(self) -> tuple[str, tuple[str, ...]]:
-        """The job's own id, and of those that wait for it, outermost first."""
+    def lineage(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """The job's own id, of those that wait for it, and the workers of all, outermost first."""
         request = self.request
+        worker = request.target or ""
         if request.parent_job_id is None or not request.awaited:
-            return request.job_id, ()
-        return request.job_id, (*request.ancestors, request.parent_job_id)
+            return request.job_id, (), (worker,)
+        ancestors = (*request.ancestors, request.parent_job_id)
+        return request.job_id, ancestors, (*request.asked, worker)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether its handler is cancelled, or out of time."""
+        return self.cancel is not None or self.scope.cancel_called
 
     def grant(self, credit: int | None) -> None:
         """Let ``credit`` more events be sent; None lets any number."""

@@ -65,8 +65,8 @@ class JobGroup:
             if timeout is None
             else trio.CancelScope(deadline=trio.current_time() + timeout)
         )
-        #: The members that have not ended.
-        self.open_members = set(request.worker_names)
+        #: The members that have not ended, in the order asked: cancels go out in it.
+        self.open_members = dict.fromkeys(request.worker_names)
         #: Whether the requests have been sent.
         self.asked = False
         #: What to add to "timed out": who was waited for.
@@ -212,7 +212,7 @@ class JobGroup:
                 self._failures = self._failures or []
                 self._failures.append(name)
             self.outcomes[name] = JobOutcome(status, message.response, message.error)
-        self.open_members.discard(name)
+        self.open_members.pop(name, None)
         if self._asker.hooks.used:
             if status is not message.status:
                 message = attrs.evolve(message, status=status)

@@ -5,6 +5,7 @@ value of the wrong type is refused, and the field named.
 """
 
 from collections.abc import Callable, Mapping
+from reprlib import repr as short_repr
 from typing import Any, TypeVar, get_origin
 
 import attrs
@@ -17,6 +18,9 @@ from ..errors import JobError
 
 T = TypeVar("T")
 
+#: Faults of one payload that are named.
+MAX_FAULTS = 20
+
 
 def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True)
@@ -26,7 +30,7 @@ def _make_converter() -> Converter:
 
         def check(value: object, _: object) -> object:
             if type(value) not in accepted:
-                raise TypeError(f"expected {expected.__name__}, not {value!r}")
+                raise TypeError(f"expected {expected.__name__}, not {short_repr(value)}")
             return expected(value)
 
         converter.register_structure_hook(expected, check)
@@ -61,7 +65,7 @@ def _refuse_texts_as_lists(converter: Converter) -> None:
 
         def check(value: Any, _: Any) -> Any:
             if isinstance(value, str | bytes | Mapping):
-                raise TypeError(f"expected a list, not {value!r}")
+                raise TypeError(f"expected a list, not {short_repr(value)}")
             return structure(value, cls)
 
         return check
@@ -104,9 +108,13 @@ def from_dict(payload: dict[str, Any] | None, cls: type[T]) -> T:
       JobError: It doesn't fit; the reason names each field that is wrong.
     """
     if payload is not None and not isinstance(payload, dict):
-        raise JobError(f"bad payload for {cls.__name__}: expected a dict, not {payload!r}")
+        raise JobError(
+            f"bad payload for {cls.__name__}: expected a dict, not {short_repr(payload)}"
+        )
     try:
         return _converter.structure({} if payload is None else payload, cls)
     except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:
-        faults = "; ".join(transform_error(error, path="payload", format_exception=_describe))
-        raise JobError(f"bad payload for {cls.__name__}: {faults}") from None
+        faults = transform_error(error, path="payload", format_exception=_describe)
+        shown = "; ".join(faults[:MAX_FAULTS])
+        more = f"; and {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
+        raise JobError(f"bad payload for {cls.__name__}: {shown}{more}") from None

@@ -98,3 +98,11 @@ def check_seconds(value: object, what: str) -> None:
         raise TypeError(f"{what} must be a number of seconds or None, not {value!r}")
     if not value >= 0:
         raise ValueError(f"{what} must be >= 0 seconds, not {value!r}")
+
+
+def check_count(value: object, what: str) -> None:
+    """Refuse what is not an integer >= 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{what} must be an integer, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{what} must be an integer >= 1, not {value!r}")

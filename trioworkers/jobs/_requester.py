@@ -121,7 +121,7 @@ class Requester:
         job_id, request = group.job_id, group.request
         group.asked = True
         parent = current_job.get()
-        parent_id, ancestors = (None, ()) if parent is None else parent.lineage
+        parent_id, ancestors, asked = (None, (), ()) if parent is None else parent.lineage
         deadline = group.scope.deadline
         post = self.bus.post
         for name in request.worker_names:
@@ -137,6 +137,7 @@ class Requester:
                         deadline=deadline,
                         parent_job_id=parent_id,
                         ancestors=ancestors,
+                        asked=asked,
                         awaited=awaited,
                         source=self.name,
                         target=name,
@@ -302,8 +303,9 @@ class Requester:
 
     def workers_departed(self, names: Collection[str]) -> None:
         """Settle as LOST what workers that are gone will not answer."""
+        gone = frozenset(names)
         for group in list(self.groups.values()):
-            for name in group.open_members.intersection(names):
+            for name in [name for name in group.open_members if name in gone]:
                 group.settle(name, JobStatus.LOST, "WorkerLost", "its worker has left")
 
 

@@ -13,7 +13,6 @@ import attrs
 import trio
 from trio.lowlevel import (
     Abort,
-    ParkingLot,
     RaiseCancelT,
     Task,
     current_task,
@@ -23,22 +22,20 @@ from trio.lowlevel import (
 )
 
 from ..bus import (
-    BusJobCancelMessage,
-    BusJobCreditMessage,
     BusJobRequestMessage,
     BusJobResponseMessage,
     BusJobResponseUrgentMessage,
     JobFailure,
     JobStatus,
-    WorkerBus,
 )
 from ..errors import InactiveJobError, WaitingCircleError, known_names
 from ._active import ActiveJob, current_job
 from ._answers import Answer, answer_of, failure_of, only_cancelled, stopped
 from ._handlers import JobHandler
+from ._intake import Intake
 from ._payload import from_dict, to_dict
 from ._ports import Hooks
-from ._queues import Tombstones, Turns
+from ._turns import Admission
 
 #: Finished handler tasks that a worker keeps for the next job.
 MAX_PARKED = 64
@@ -65,132 +62,49 @@ class _Seat:
 
 
 @attrs.define(eq=False)
-class Responder:
-    """The jobs that one worker works on.
+class Responder(Intake):
+    """The jobs that one worker works on, by calling its handlers.
 
     Attributes:
-      name: The worker's name.
       worker: What handlers get as ``self``.
-      active: Jobs whose outcome has not gone out, by job id.
-      ending: Whether only requests from running handlers are accepted.
-      closed: The outcome for everything, once the worker is stopping.
-      duplicates: Requests that came twice.
+      hooks: The worker's.
+      handlers: Its `@job` handlers, by job name.
+      fallback: Serves what no handler is for, if the hook for that is used.
+      context: What handlers start in a copy of.
+      max_jobs: How many handlers may run at once; None is any number.
     """
 
-    name: str
     worker: object
-    bus: WorkerBus
     hooks: Hooks
     handlers: Mapping[str, JobHandler]
     fallback: JobHandler
-    nursery: trio.Nursery
     context: Context
-    active: dict[str, ActiveJob] = attrs.field(factory=dict)
-    tombstones: Tombstones | None = None
-    ending: bool = False
-    closed: Answer | None = None
-    duplicates: int = 0
-    _parked: list[_Seat] = attrs.field(factory=list)
-    _turns: dict[str, Turns] = attrs.field(factory=dict)
-    _idle: ParkingLot | None = None
+    max_jobs: int | None = None
+    _admission: Admission = attrs.field(init=False)
+    _parked: list[_Seat] = attrs.field(init=False, factory=list)
 
-    # Book-keeping at delivery
-
-    def request(self, message: BusJobRequestMessage) -> None:
-        """Start the handler for a request, or answer at once why not."""
-        job_id = message.job_id
-        if self.closed is not None:
-            self._refuse(message, self.closed)
-        elif self.ending and message.parent_job_id is None:
-            self._refuse(message, stopped(JobStatus.CANCELLED, self.name, "is ending"))
-        elif job_id in self.active:
-            self.duplicates += 1
-        elif self.tombstones is not None and self.tombstones.take(job_id):
-            pass  # its cancel came first, and was answered
-        else:
-            handler = self.handlers.get(message.job_name) if message.job_name else None
-            if handler is None:
-                if not self.hooks.wants("on_job_request"):
-                    self._refuse(message, self._no_handler(message))
-                    return
-                handler = self.fallback
-            self._start(message, handler)
-
-    def cancel(self, message: BusJobCancelMessage) -> None:
-        """Cancel a job. One that is unknown is answered, and remembered."""
-        job = self.active.get(message.job_id)
-        if job is not None:
-            if job.cancel is None:
-                job.cancel = message
-                job.scope.cancel()
-            return
-        self.bus.post(
-            BusJobResponseMessage(
-                message.job_id,
-                JobStatus.CANCELLED,
-                error=JobFailure("Cancelled", message.reason or "cancelled before it began"),
-                source=self.name,
-                target=message.source,
-            )
-        )
-        if self.closed is None:
-            self.tombstones = self.tombstones or Tombstones()
-            self.tombstones.add(message)
-
-    def credit(self, message: BusJobCreditMessage) -> None:
-        """Let a job send more events."""
-        job = self.active.get(message.job_id)
-        if job is not None:
-            job.grant(message.credit)
-
-    def requester_departed(self, name: str) -> None:
-        """Cancel what a requester that has gone was waiting for."""
-        if self.tombstones is not None:
-            self.tombstones.forget_requester(name)
-        for job in self.active.values():
-            if job.request.source == name and job.cancel is None:
-                job.cancel = BusJobCancelMessage(
-                    job.request.job_id, "the requester has gone", source=name, target=self.name
-                )
-                job.scope.cancel()
-
-    def close(self, status: JobStatus, why: str) -> None:
-        """From now on answer every request, and every interrupted job, with ``status``."""
-        if self.closed is None:
-            self.closed = stopped(status, self.name, why)
-
-    async def wait_idle(self) -> None:
-        """Wait until no job is active. Always a checkpoint."""
-        await trio.lowlevel.checkpoint()
-        while self.active:
-            self._idle = self._idle or ParkingLot()
-            await self._idle.park()
+    def __attrs_post_init__(self) -> None:
+        self._admission = Admission(self.name, self.max_jobs)
 
     @property
-    def early_cancels(self) -> int:
-        """How many cancels are remembered whose requests have not come."""
-        return self.tombstones.count() if self.tombstones is not None else 0
-
-    # For the senders
-
-    def sending(self, job_id: str) -> ActiveJob:
-        """Return the job that something is to be sent for.
-
-        Raises:
-          InactiveJobError: It is unknown here, or its outcome is fixed.
-        """
-        job = self.active.get(job_id)
-        if job is None or job.answer is not None:
-            raise InactiveJobError(job_id, self.name)
-        return job
+    def waiting(self) -> int:
+        """How many jobs wait for their turn."""
+        return self._admission.waiting
 
     # Running
 
-    def _start(self, message: BusJobRequestMessage, handler: JobHandler) -> None:
-        turns = self._turns_of(handler) if handler.sequential else None
-        if turns is not None:
+    def _accept(self, message: BusJobRequestMessage) -> None:
+        """Start the handler for a request, or answer at once why not."""
+        handler = self.handlers.get(message.job_name) if message.job_name else None
+        if handler is None:
+            if not self.hooks.wants("on_job_request"):
+                self._refuse(message, self._no_handler(message))
+                return
+            handler = self.fallback
+        in_turn = handler.sequential or self.max_jobs is not None
+        if in_turn:
             try:
-                turns.check_circle(message)
+                self._admission.check_circle(message, handler)
             except WaitingCircleError as error:
                 self._refuse(message, Answer(JobStatus.FAILED, error=failure_of(error)))
                 return
@@ -209,15 +123,8 @@ class Responder:
             )
             self.context.run(self.nursery.start_soon, self._serve, job)
         self.active[message.job_id] = job
-        if turns is not None:
-            turns.join(job)
-
-    def _turns_of(self, handler: JobHandler) -> Turns:
-        name = str(handler.name)
-        turns = self._turns.get(name)
-        if turns is None:
-            turns = self._turns[name] = Turns(name)
-        return turns
+        if in_turn:
+            self._admission.join(job)
 
     @enable_ki_protection
     async def _serve(self, job: ActiveJob) -> None:
@@ -276,8 +183,10 @@ class Responder:
         current_job.set(job)
         if self.hooks.used and self.hooks.full:
             await self.hooks.wait_room()
-        if handler.sequential:
-            await self._turns_of(handler).wait_turn(job)
+        if handler.sequential or self.max_jobs is not None:
+            await self._admission.wait(job)
+            if job.is_stopping:  # at the moment that its turn came
+                return
         if handler.payload_type is None:
             result = await handler.function(self.worker, request)
         else:
@@ -330,8 +239,8 @@ class Responder:
         """Send the outcome of a handler that has returned."""
         job_id = job.request.job_id
         del self.active[job_id]
-        if job.handler.sequential:
-            self._turns_of(job.handler).leave(job)
+        if job.handler.sequential or self.max_jobs is not None:
+            self._admission.leave(job)
         if job.waiting is not None:
             job.waiting.unpark_all()
         answer = job.answer or stopped(JobStatus.LOST, self.name, "lost the job")
@@ -349,20 +258,6 @@ class Responder:
         )
         if self._idle is not None and not self.active:
             self._idle.unpark_all()
-
-    # Refusing
-
-    def _refuse(self, request: BusJobRequestMessage, answer: Answer) -> None:
-        self.bus.post(
-            BusJobResponseMessage(
-                request.job_id,
-                answer.status,
-                error=answer.error,
-                seq=0,
-                source=self.name,
-                target=request.source,
-            )
-        )
 
     def _no_handler(self, request: BusJobRequestMessage) -> Answer:
         asked = "a job without a name" if request.job_name is None else f"job {request.job_name!r}"

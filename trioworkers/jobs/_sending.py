@@ -9,15 +9,13 @@ from ..bus import (
     JobStatus,
 )
 from ._answers import Answer
+from ._intake import Intake
 from ._payload import to_dict
-from ._responder import Responder
 from ._streams import EventMessage
 
 
 @enable_ki_protection
-async def send_event(
-    responder: Responder, cls: type[EventMessage], job_id: str, data: object
-) -> None:
+async def send_event(responder: Intake, cls: type[EventMessage], job_id: str, data: object) -> None:
     """Send an update or a part of a stream; wait for credit if there is none.
 
     Always a checkpoint.
@@ -44,7 +42,7 @@ async def send_event(
 
 
 @enable_ki_protection
-async def send_chunk(responder: Responder, job_id: str, data: object) -> None:
+async def send_chunk(responder: Intake, job_id: str, data: object) -> None:
     """Send a chunk, as `send_event` does, with less to do for each.
 
     Always a cancellation point, and a schedule point at least once per
@@ -74,7 +72,7 @@ async def send_chunk(responder: Responder, job_id: str, data: object) -> None:
 
 @enable_ki_protection
 async def send_response(
-    responder: Responder, job_id: str, response: object, status: JobStatus, *, urgent: bool
+    responder: Intake, job_id: str, response: object, status: JobStatus, *, urgent: bool
 ) -> None:
     """Fix the outcome of a job; it goes out when the handler returns. Always a checkpoint.
 
@@ -90,7 +88,7 @@ async def send_response(
 
 
 @enable_ki_protection
-async def send_stream_end(responder: Responder, job_id: str, data: object) -> None:
+async def send_stream_end(responder: Intake, job_id: str, data: object) -> None:
     """End a stream, and fix the outcome as COMPLETED with ``data``. Always a checkpoint."""
     await send_event(responder, BusJobStreamEndMessage, job_id, data)
     job = responder.sending(job_id)

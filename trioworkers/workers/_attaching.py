@@ -33,12 +33,11 @@ def attach_all(
     for worker in workers:
         if not isinstance(worker, Living):
             raise TypeError(f"expected a BaseWorker, not {worker!r}")
-        if worker.name in seen or worker.name in bus.names:
-            raise DuplicateWorkerError(
-                worker.name, "this call" if worker.name in seen else "the bus"
-            )
+        for name in worker._names():
+            if name in seen or name in bus.names:
+                raise DuplicateWorkerError(name, "this call" if name in seen else "the bus")
+            seen.add(name)
         worker._life.check_new()
-        seen.add(worker.name)
     for worker in workers:
         worker._life.parent = parent
         worker._attach_nowait(registry, bus)

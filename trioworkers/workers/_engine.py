@@ -22,7 +22,7 @@ from ..bus import (
     WorkerBus,
 )
 from ..errors import LaneFull
-from ..jobs import REQUESTER_MESSAGES, JobHandler, Requester, Responder, current_job
+from ..jobs import REQUESTER_MESSAGES, Intake, JobHandler, Requester, Responder, current_job
 from ._events import EventHandlers
 from ._hooks import WorkerHooks
 from ._registry import ReadyHandler, WorkerRegistry
@@ -39,9 +39,24 @@ class Engine:
 
     Before `begin`, messages for the responder's half are kept; the
     requester's half works from the start.
+
+    Attributes:
+      make_responder: Makes the responder's half when the worker begins; takes the
+        arguments of `Responder`.
+      responder: The responder's half; None before `begin`.
     """
 
-    __slots__ = ("_watched", "bus", "early", "hooks", "lanes", "registry", "requester", "responder")
+    __slots__ = (
+        "_watched",
+        "bus",
+        "early",
+        "hooks",
+        "lanes",
+        "make_responder",
+        "registry",
+        "requester",
+        "responder",
+    )
 
     def __init__(
         self,
@@ -57,7 +72,8 @@ class Engine:
         self.lanes = Lanes(bus.lane_capacity, _raise)
         self.hooks = WorkerHooks(worker, overridden, handlers, self.lanes, self._event_done)
         self.requester = Requester(name, bus, registry, self.hooks)
-        self.responder: Responder | None = None
+        self.make_responder: Callable[..., Intake] = Responder
+        self.responder: Intake | None = None
         self.early: list[BusMessage] = []
         self._watched: dict[tuple[str, ReadyHandler], None] = {}
 
@@ -107,15 +123,15 @@ class Engine:
         """Make the responder's half; hooks and handlers run in ``nursery`` from now on."""
         context = copy_context()
         context.run(current_job.set, None)
-        self.responder = Responder(
-            self.requester.name,
-            worker,
-            self.bus,
-            self.hooks,
-            handlers,
-            JobHandler(None, self._handle_request),
-            nursery,
-            context,
+        self.responder = self.make_responder(
+            name=self.requester.name,
+            bus=self.bus,
+            nursery=nursery,
+            worker=worker,
+            hooks=self.hooks,
+            handlers=handlers,
+            fallback=JobHandler(None, self._handle_request),
+            context=context,
         )
         context.run(self.lanes.start, nursery)
 
@@ -199,14 +215,15 @@ class Engine:
     @property
     def is_idle(self) -> bool:
         """Whether no job, group or hook is in flight."""
-        jobs = self.responder.active if self.responder is not None else {}
+        jobs = self.responder.job_count if self.responder is not None else 0
         return not jobs and not self.requester.groups and self.lanes.is_idle
 
     def statistics(self) -> WorkerStatistics:
         """Return a snapshot."""
         responder, requester = self.responder, self.requester
         return WorkerStatistics(
-            active_jobs=len(responder.active) if responder else 0,
+            active_jobs=responder.job_count if responder else 0,
+            waiting_jobs=responder.waiting if responder else 0,
             job_groups=len(requester.groups),
             detached_groups=requester.detached,
             waiting_for=dict(requester.waiting),

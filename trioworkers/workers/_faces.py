@@ -18,8 +18,8 @@ from ..bus import (
     JobStatus,
 )
 from ..jobs import (
+    Intake,
     JobGroupResponse,
-    Responder,
     send_chunk,
     send_event,
     send_response,
@@ -96,7 +96,7 @@ class RespondingFace(ABC):
     """
 
     @abstractmethod
-    def _responder(self) -> Responder:
+    def _responder(self) -> Intake:
         """Return the responder's half; raise if there is none (yet, or any more)."""
 
     async def send_job_response(

@@ -49,12 +49,20 @@ class Living(BusSubscriber):
         """Whether it exchanges pipeline frames over the bus."""
 
     @abstractmethod
+    def _names(self) -> tuple[str, ...]:
+        """Return the names that it will have on the bus: its own, and of those that it brings."""
+
+    @abstractmethod
     def _attach_nowait(self, registry: WorkerRegistry, bus: WorkerBus) -> None:
         """Connect to a runner's registry and bus; all of it, or nothing."""
 
     @abstractmethod
     async def start(self) -> None:
         """Announce the worker as ready; ends up in `LifeCycle.start`."""
+
+    @abstractmethod
+    def begin_ending(self) -> None:
+        """Refuse new jobs."""
 
     @abstractmethod
     async def stop(self) -> None:
@@ -201,7 +209,14 @@ class LifeCycle:
 
     @enable_ki_protection
     async def _end(self) -> None:
-        """Finish what was accepted, children first, then stop."""
+        """Finish what was accepted, then end the children, then stop.
+
+        While it has jobs it may need its children. What they still finish may
+        need it, since only then it has no more jobs for good.
+        """
+        for child in self._children:
+            child.begin_ending()
+        await self.engine.wait_idle()
         children = list(self._children)
         for child in children:
             self.engine.bus.post(BusEndWorkerMessage(source=self.life.name, target=child.name))

@@ -337,7 +337,8 @@ class WorkerRunner(Requesting, EventSource, BusSubscriber):
 
     @enable_ki_protection
     def _forget(self, worker: BaseWorker) -> None:
-        self._workers.pop(worker.name, None)
+        if self._workers.get(worker.name) is worker:  # its name may have a new owner
+            del self._workers[worker.name]
         parent = self._workers.get(worker.parent) if worker.parent is not None else None
         if parent is not None:
             parent.forget_child(worker)

@@ -11,6 +11,7 @@ class WorkerStatistics:
 
     Attributes:
       active_jobs: Jobs whose handlers run or wait for their turn.
+      waiting_jobs: Of those, the ones that wait.
       job_groups: Groups that it has requested and that have not ended.
       detached_groups: Of those, the ones that were fired and forgotten.
       waiting_for: Workers that requests wait for, by job id.
@@ -24,6 +25,7 @@ class WorkerStatistics:
     """
 
     active_jobs: int
+    waiting_jobs: int
     job_groups: int
     detached_groups: int
     waiting_for: dict[str, str]
@@ -34,6 +36,23 @@ class WorkerStatistics:
     duplicate_requests: int
     discarded_events: int
     hook_errors: int
+
+
+@attrs.frozen
+class PoolStatistics(WorkerStatistics):
+    """A snapshot of a `WorkerPool`. A job at a member counts there, too.
+
+    Attributes:
+      size: Members that the pool has when it is complete.
+      busy_members: Those that do a job.
+      free_members: Those that wait for one. The rest is not ready, or going.
+      replaced_members: Counts members that have gone and were replaced.
+    """
+
+    size: int
+    busy_members: int
+    free_members: int
+    replaced_members: int
 
 
 @attrs.frozen

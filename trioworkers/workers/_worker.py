@@ -1,6 +1,7 @@
 """`BaseWorker`: a named participant on a bus, with a life cycle."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import trio
@@ -15,10 +16,12 @@ from ..bus import (
 )
 from ..errors import DuplicateWorkerError, NotAttachedError
 from ..jobs import (
+    Intake,
     JobGroup,
     JobHandler,
     Requester,
     Responder,
+    check_count,
     check_name,
     collect_handlers,
     resolve_payload_type,
@@ -52,10 +55,13 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
     Args:
       name: Unique on the bus; made up if None.
       active: Whether it is activated when it starts.
+      max_jobs: How many handlers may run at once, >= 1, or None for any number.
+        Further jobs wait, in order of arrival, and are active, too. A job that
+        could only wait for its own ancestors fails at once.
 
     Raises:
-      TypeError, ValueError: The name isn't a non-empty str, or a handler's
-        payload type isn't an attrs class.
+      TypeError, ValueError: The name isn't a non-empty str, ``max_jobs`` isn't an
+        integer >= 1, or a handler's payload type isn't an attrs class.
     """
 
     _job_handlers: ClassVar[dict[str, JobHandler]] = {}
@@ -71,12 +77,18 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
             name for name in HOOK_NAMES if getattr(cls, name) is not getattr(HookFace, name)
         )
 
-    def __init__(self, name: str | None = None, *, active: bool = True) -> None:
+    def __init__(
+        self, name: str | None = None, *, active: bool = True, max_jobs: int | None = None
+    ) -> None:
         if name is not None:
             check_name(name, "a worker name")
+        if max_jobs is not None:
+            check_count(max_jobs, "max_jobs")
         for handler in self._job_handlers.values():
             resolve_payload_type(handler)
         self._name = name or f"{type(self).__name__}#{next(_numbers)}"
+        self._has_own_name = name is not None
+        self._max_jobs = max_jobs
         self._life = Life(self._name, active)
         self._children: list[BaseWorker] = []
         self._events = EventHandlers(HOOK_NAMES)
@@ -169,9 +181,7 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
     def active_jobs(self) -> dict[str, BusJobRequestMessage]:
         """The jobs it works on and has not answered, by job id."""
         responder = self._cycle.engine.responder if self._cycle is not None else None
-        if responder is None:
-            return {}
-        return {i: job.request for i, job in responder.active.items() if job.answer is None}
+        return responder.jobs if responder is not None else {}
 
     @property
     def job_groups(self) -> dict[str, JobGroup]:
@@ -200,6 +210,7 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
     def _attach_nowait(self, registry: WorkerRegistry, bus: WorkerBus) -> None:
         self._life.attach()
         engine = Engine(self, self._name, bus, registry, self._overridden_hooks, self._events)
+        engine.make_responder = self._make_responder
         self._cycle = LifeCycle(self, self._life, engine, self._children)
         try:
             engine.join(self)
@@ -270,11 +281,17 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
         await trio.lowlevel.checkpoint()
         self._life.check_open()
         self._responder()  # raises if it does not run yet
-        attach_all(workers, engine.registry, engine.bus, parent=self._name)
-        for worker in workers:
-            self._children.append(worker)
-            if watch:
+        self._add_nowait(workers)
+        if watch:
+            for worker in workers:
                 engine.watch(worker.name)
+
+    @enable_ki_protection
+    def _add_nowait(self, workers: Sequence["BaseWorker"]) -> None:
+        """Attach ``workers`` as children, all or none, and ask the runner to run them."""
+        engine = self._engine
+        attach_all(workers, engine.registry, engine.bus, parent=self._name)
+        self._children.extend(workers)
         for worker in workers:
             # Not `send`: cancelled half-way, some would be attached and never run.
             engine.bus.post(
@@ -344,7 +361,7 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
         self._life.check_open()
         return requester
 
-    def _responder(self) -> Responder:
+    def _responder(self) -> Intake:
         cycle = self._cycle
         if cycle is None or cycle.engine.responder is None:
             raise NotAttachedError(
@@ -353,12 +370,26 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
             )
         return cycle.engine.responder
 
+    def _make_responder(self, **parts: Any) -> Intake:
+        """Return the responder's half, of `Engine.begin`'s ``parts``."""
+        return Responder(**parts, max_jobs=self._max_jobs)
+
+    def _names(self) -> tuple[str, ...]:
+        return (self._name,)
+
+    def _be_called(self, name: str) -> None:
+        """Take ``name`` in place of one that was made up. Before anybody adds it."""
+        self._name = self._life.name = name
+        self._has_own_name = True
+
     # For the runner
 
     def begin_ending(self) -> None:
-        """Refuse new jobs from now on, but for those of running handlers."""
+        """Refuse new jobs from now on, but for those of running handlers; children too."""
         if self._cycle is not None:
             self._cycle.engine.begin_ending()
+        for child in self._children:
+            child.begin_ending()
 
     async def wait_idle(self) -> None:
         """Wait until no job, group or hook is in flight. Always a checkpoint."""
