@@ -21,7 +21,7 @@ class LateBus(MemoryChannelBus):
         self._send, self._receive = trio.open_memory_channel(8)
 
     async def start(self):
-        self._background._nursery.start_soon(self._read)
+        self.nursery.start_soon(self._read)
 
     async def _read(self):
         with contextlib.suppress(trio.ClosedResourceError):

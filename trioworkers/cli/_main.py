@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from ._demo_research import research
+from ._sim import sim
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -25,6 +26,7 @@ def _installed_version() -> str:
 Examples:
   trioworkers demo research "structured concurrency" docs src
   trioworkers demo research --help
+  trioworkers sim --seconds 60
 """
 )
 @click.version_option(_installed_version(), message="trioworkers %(version)s")
@@ -43,6 +45,7 @@ def demo() -> None:
 
 
 demo.add_command(research)
+cli.add_command(sim)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

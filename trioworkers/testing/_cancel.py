@@ -2,7 +2,9 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+import outcome
 import trio
 import trio.testing
 
@@ -13,11 +15,12 @@ from ._leftovers import (
     LeftoverError,
     busy_statistics,
     live_tasks,
-    named,
     open_work,
+    tasks_left,
     unfinished,
     wait_idle,
 )
+from ._stuck import Watchdog
 
 #: Called with the runner, which still runs, as soon as the scenario has been left.
 Check = Callable[[WorkerRunner], object]
@@ -67,7 +70,8 @@ def cancel_at_every_checkpoint(
 
     Raises:
       ValueError: ``only`` is out of range.
-      LeftoverError: An `AssertionError`: something was left. It names the step.
+      LeftoverError: An `AssertionError`: something was left, or the run never ended.
+        It names the step.
       BaseException: What scenario and check raise; a note names the step.
     """
     if only is not None and only < 1:
@@ -75,21 +79,22 @@ def cancel_at_every_checkpoint(
     at = 1 if only is None else only
     runs = 0
     while True:
-        canceller = _CancelAt(at)
+        canceller, watchdog = _CancelAt(at), Watchdog()
         where = f"cancelled at step {at}, seed {seed}"
-        try:
-            seeded_run(
-                _run_once,
-                scenario,
-                canceller,
-                (workers, make_runner, check),
-                where,
-                seed=seed,
-                instruments=[canceller],
-            )
-        except BaseException as error:
-            error.add_note(f"{where}; pass only={at} to repeat this run alone")
-            raise
+        setting = (workers, make_runner, check)
+        end: outcome.Maybe[None] = outcome.capture(
+            partial(seeded_run, seed=seed, instruments=[canceller, watchdog]),
+            _run_once,
+            scenario,
+            canceller,
+            setting,
+            where,
+        )
+        if isinstance(end, outcome.Error):
+            if watchdog.reason:
+                raise LeftoverError(f"{where} (only={at} repeats it)", watchdog.reason)
+            end.error.add_note(f"{where}; pass only={at} to repeat this run alone")
+            raise end.error
         runs += 1
         if only is not None or at > canceller.steps:
             return runs
@@ -176,8 +181,5 @@ async def _run_once(
                     await result
             await wait_idle(runner)
             expect_none(busy_statistics(runner))
-        expect_none(unfinished(runner, tuple(seen)))
-    # A Trio task that has ended is still there until its nursery hears of it.
-    await trio.testing.wait_all_tasks_blocked()
-    left = live_tasks() - before
-    expect_none(f"Trio tasks are left: {named(left)}" if left else None)
+        expect_none(unfinished(runner, seen))
+    expect_none(await tasks_left(before))

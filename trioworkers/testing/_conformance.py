@@ -1,4 +1,4 @@
-"""Contracts made of clauses, each checked on its own, and the error of a broken one."""
+"""Contracts made of clauses, each checked on its own."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -7,27 +7,9 @@ from typing import NoReturn, TypeVar
 import attrs
 import trio
 
+from ..errors import BrokenContractError as BrokenContractError
+
 T = TypeVar("T")
-
-
-@attrs.define
-class BrokenContractError(AssertionError):
-    """A bus or worker does not do what every one must.
-
-    Attributes:
-      contract: What was checked, as in ``"WorkerBus"``.
-      clause: The clause's name, as `check_bus` and `check_worker` list them.
-      promise: What the clause says.
-      detail: What happened instead.
-    """
-
-    contract: str
-    clause: str
-    promise: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.contract} breaks the clause {self.clause!r}: {self.promise} {self.detail}"
 
 
 @attrs.define(eq=False)

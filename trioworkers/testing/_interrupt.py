@@ -19,12 +19,13 @@ from ..workers import BaseWorker, WorkerRunner
 from ._determinism import seeded_run
 from ._everywhere import HANGS, MakeRunner, MakeWorkers, Scenario, as_test
 from ._leftovers import LeftoverError, unfinished
+from ._stuck import Watchdog
 
 #: A runner that has run, and all workers that it had.
 _Met = tuple[WorkerRunner, tuple[BaseWorker, ...]]
 
 #: Not interrupted, though they may be in the package.
-_OWN_FILES = (__file__, as_test.__code__.co_filename)
+_OWN_FILES = (__file__, as_test.__code__.co_filename, Watchdog._act.__code__.co_filename)
 
 #: Called with the workers, which have ended, after each run.
 CheckWorkers = Callable[[tuple[BaseWorker, ...]], object]
@@ -68,7 +69,7 @@ def interrupt_at_every_line(
       RuntimeError: Not called in the main thread, or Python's handler for Ctrl-C
         is replaced: nothing could be interrupted.
       LeftoverError: An `AssertionError`: Ctrl-C was swallowed, became something
-        else, or something was left. It names the line.
+        else, something was left, or the run never ended. It names the line.
       BaseException: What the scenario raises when it isn't interrupted.
     """
     for name, value in (("every", every), ("only", only)):
@@ -77,8 +78,10 @@ def interrupt_at_every_line(
     _check_thread()
     prefix = _prefix(package)
     setting = (workers, make_runner)
-    count = _Interrupter(0, prefix)
-    _trace(scenario, count, setting, [], seed)
+    # Twice: the first run also executes lines that fill caches, and no later one does.
+    for _ in range(2):
+        count = _Interrupter(0, prefix)
+        _trace(scenario, count, setting, [], seed, Watchdog())
     if not count.lines:
         raise ValueError(f"the scenario executes no line of {package.__name__!r}")
     lines = range(1, count.lines + 1, every) if only is None else [only]
@@ -86,7 +89,10 @@ def interrupt_at_every_line(
         where = f"Ctrl-C at line {at} of {count.lines}, seed {seed} (only={at} repeats it)"
         interrupter = _Interrupter(at, prefix)
         met: list[_Met] = []
-        end = outcome.capture(partial(_trace, scenario, interrupter, setting, met, seed))
+        watchdog = Watchdog()
+        end = outcome.capture(partial(_trace, scenario, interrupter, setting, met, seed, watchdog))
+        if watchdog.reason:
+            raise LeftoverError(where, watchdog.reason)
         if isinstance(end, outcome.Value):
             swallowed = interrupter.lines >= at
             what = "it was swallowed" if swallowed else f"it has only {interrupter.lines} lines"
@@ -164,12 +170,16 @@ def _trace(
     setting: tuple[MakeWorkers, MakeRunner],
     met: list[_Met],
     seed: int,
+    watchdog: Watchdog,
 ) -> None:
     """Run once under ``interrupter``; then the tracer is the one that it was."""
     tracer = sys.gettrace()
     sys.settrace(interrupter)
     try:
-        seeded_run(_run_once, scenario, interrupter, setting, met, seed=seed)
+        instruments = [watchdog]
+        seeded_run(
+            _run_once, scenario, interrupter, setting, met, seed=seed, instruments=instruments
+        )
     finally:
         sys.settrace(tracer)
 

@@ -6,11 +6,13 @@ import attrs
 import trio
 
 from ..bus import JobStatus
-from ..errors import JobGroupError, TrioWorkersError
+from ..errors import JobGroupError
+from ..errors import PromiseBroken as PromiseBroken
 from ..jobs import JobGroupContext, JobGroupEvent, JobOutcome
 from ..workers import BaseWorker, WorkerRunner
 from ._job_scripts import JobScript, NeverAnswer, Respond, job_name
 from ._scripted import ScriptedWorker
+from ._watching_groups import watch_outcomes
 
 
 class PlannedError(Exception):
@@ -86,36 +88,6 @@ class PlanResult:
         return [event for event in self.events if event.worker_name == worker_name]
 
 
-@attrs.define
-class PromiseBroken(TrioWorkersError, AssertionError):
-    """A group was seen to break what ``docs/promises.md`` says.
-
-    Attributes:
-      faults: What is wrong; each begins with the promise's number.
-      result: What was seen; its ``plan`` plays it again.
-    """
-
-    faults: tuple[str, ...]
-    result: PlanResult
-
-    def __str__(self) -> str:
-        faults = "\n".join(f"  {fault}" for fault in self.faults)
-        return f"job group {self.result.job_id} broke a promise:\n{faults}\n{self.result.plan}"
-
-
-class _SettledOnce(dict[str, JobOutcome]):
-    """Outcomes by member, that notes who got more than one."""
-
-    def __init__(self, outcomes: dict[str, JobOutcome]) -> None:
-        super().__init__(outcomes)
-        self.again: list[str] = []
-
-    def __setitem__(self, name: str, outcome: JobOutcome) -> None:
-        if name in self:
-            self.again.append(name)
-        super().__setitem__(name, outcome)
-
-
 async def play(
     plan: GroupPlan, requester: BaseWorker | WorkerRunner, workers: Iterable[ScriptedWorker]
 ) -> PlanResult:
@@ -159,7 +131,7 @@ async def _block(
 ) -> None:
     try:
         async with context:
-            context.group.outcomes = _SettledOnce(context.group.outcomes)
+            watch_outcomes(context.group)
             await _body(result, context)
     except trio.Cancelled:
         _leave(result, context, workers)
@@ -192,9 +164,9 @@ def _leave(
     """Note how the members ended; check P1 and P2."""
     result.left = trio.current_time()
     result.job_id = context.job_id
-    outcomes = context.outcomes
+    outcomes = watch_outcomes(context.group)
     result.outcomes = dict(outcomes)
-    again = outcomes.again if isinstance(outcomes, _SettledOnce) else []
+    again = outcomes.again
     _refuse(
         result,
         lambda result: _orphans(result, workers),

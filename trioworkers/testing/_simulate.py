@@ -1,37 +1,40 @@
 """Runs a scenario in virtual time, on a bus whose deliveries are decided."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, overload
+
 import attrs
 import trio
-import trio.testing
 
-from ..errors import TrioWorkersError
-from ..workers import RunnerStatistics, WorkerRunner
+from ..errors import SimulationError
+from ..workers import WorkerRunner
 from ._bus import SimulatedBus
 from ._decisions import Decisions, RandomChoices, Recorder
 from ._determinism import seeded_run
-from ._everywhere import Scenario
+from ._everywhere import MakeWorkers, Scenario
+from ._faults import Fault, check_faults
+from ._invariants import Invariant, ReferenceModel
+from ._leftovers import (
+    busy_statistics,
+    live_tasks,
+    open_work,
+    tasks_left,
+    unfinished,
+    wait_idle,
+)
+from ._links import Link
+from ._monitor import Monitor
+from ._network import SimulatedNetwork
+from ._outside import Outside
+from ._stuck import Watchdog
 from ._timeline import Timeline
 
 #: Virtual seconds that a scenario may take.
 LIMIT = 3600.0
-#: Rounds of Trio's loop without a step of any Trio task, after which a run is stuck.
-IDLE_ROUNDS = 1000
 
-
-@attrs.define
-class SimulationError(TrioWorkersError):
-    """A simulated run broke a promise, or did not end.
-
-    Attributes:
-      reason: What is wrong, for a person to read.
-      timeline: What happened until then.
-    """
-
-    reason: str
-    timeline: Timeline
-
-    def __str__(self) -> str:
-        return f"{self.reason}\n{self.timeline}"
+#: An async function that uses several runners, new ones each time.
+NetworkScenario = Callable[[SimulatedNetwork], Awaitable[object]]
 
 
 @attrs.frozen
@@ -49,41 +52,86 @@ class Simulation:
     timeline: Timeline
 
 
+@overload
 def simulate(
     scenario: Scenario,
     *,
     seed: int = 0,
     decisions: Decisions | None = None,
+    invariants: Iterable[Invariant] = (),
+    model: Callable[[], ReferenceModel] | None = None,
+    limit: float = LIMIT,
+    twice: bool = False,
+) -> Simulation: ...
+
+
+@overload
+def simulate(
+    scenario: NetworkScenario,
+    *,
+    runners: Mapping[str, MakeWorkers],
+    link: Link = ...,
+    faults: Iterable[Fault] = (),
+    seed: int = 0,
+    decisions: Decisions | None = None,
+    invariants: Iterable[Invariant] = (),
+    model: Callable[[], ReferenceModel] | None = None,
+    limit: float = LIMIT,
+    twice: bool = False,
+) -> Simulation: ...
+
+
+def simulate(
+    scenario: Callable[[Any], Awaitable[object]],
+    *,
+    runners: Mapping[str, MakeWorkers] | None = None,
+    link: Link | None = None,
+    faults: Iterable[Fault] = (),
+    seed: int = 0,
+    decisions: Decisions | None = None,
+    invariants: Iterable[Invariant] = (),
+    model: Callable[[], ReferenceModel] | None = None,
     limit: float = LIMIT,
     twice: bool = False,
 ) -> Simulation:
     """Run ``scenario`` once, in virtual time; the same arguments give the same run.
 
-    When it has ended, everything must have: no job or job group open, nothing
-    that waits in a lane or for a worker.
+    Meanwhile a `Monitor` watches that no promise is broken. When the scenario
+    has ended, so must everything: no job or job group is open, then no message
+    is under way, all statistics are back to zero, and no Trio task is left.
 
     Args:
-      scenario: An async function that gets a `WorkerRunner` on a `SimulatedBus`.
-        It adds workers, and asks them.
+      scenario: An async function that gets a `WorkerRunner` on a `SimulatedBus`;
+        or a `SimulatedNetwork`, if ``runners`` are given. It adds workers, and
+        asks them.
+      runners: By each runner's name, what makes its workers, also after a crash.
+        Each runner has a bus of its own.
+      link: What the links between runners promise.
+      faults: What goes wrong between runners, and with them.
       seed: Seeds Trio's scheduler, and the decisions if there are none.
       decisions: Who decides on deliveries; `RandomChoices` by default.
+      invariants: Called with what the scenario gets, after each delivery and at
+        the end, and raise `AssertionError` if what is always true is not.
+      model: Makes a model that follows the run message by message.
       limit: Virtual seconds that it may take.
       twice: Whether to run it again and compare, to see that nothing that isn't
         seeded has a say. Needs ``decisions=None``.
 
     Raises:
-      ValueError: Both ``twice`` and ``decisions`` were given; nothing was run.
-      SimulationError: It did not end, left something over, or was not the same
-        the second time. Its text has the timeline.
+      ValueError: ``twice`` and ``decisions`` were both given, or faults without
+        ``runners`` or of runners that there aren't; nothing was run.
+      SimulationError: It did not end, broke a promise, left something over, or
+        was not the same the second time. Its text has the timeline.
       ExceptionGroup: What the scenario or a worker raised.
     """
     if twice and decisions is not None:
         raise ValueError("twice=True needs decisions=None: the same seed decides both runs")
+    setting = make_setting(scenario, runners, link, invariants, model, limit)
+    setting = setting.with_faults(tuple(faults))
     recorder = Recorder(RandomChoices(seed) if decisions is None else decisions)
-    timeline = _run(scenario, seed, recorder, limit)
+    timeline = run(setting, seed, recorder)
     if twice:
-        again = _run(scenario, seed, Recorder(RandomChoices(seed)), limit)
-        _compare(timeline, again)
+        _compare(timeline, run(setting, seed, Recorder(RandomChoices(seed))))
     return Simulation(seed, tuple(recorder.script), timeline)
 
 
@@ -94,78 +142,172 @@ def _compare(first: Timeline, second: Timeline) -> None:
     lines = [str(t.events[index]) if index < len(t) else "(ended)" for t in (first, second)]
     raise SimulationError(
         "the same seed gave another run: something that isn't seeded has a say, such as the "
-        "wall clock, a thread, a socket, `random` or the order of a set. Event "
-        f"{index} was\n{lines[0]}\nand then\n{lines[1]}",
+        "wall clock (use `trio.current_time()`), `random` (use a seeded `random.Random`), or "
+        f"the order of a set (sort it). Event {index} was\n{lines[0]}\nand then\n{lines[1]}",
         first,
     )
 
 
-def _run(scenario: Scenario, seed: int, decisions: Decisions, limit: float) -> Timeline:
+@attrs.frozen
+class Setting:
+    """What is simulated, all but the seed and the decisions."""
+
+    scenario: Callable[[Any], Awaitable[object]]
+    runners: Mapping[str, MakeWorkers] | None
+    link: Link
+    invariants: tuple[Invariant, ...]
+    model: Callable[[], ReferenceModel] | None
+    limit: float
+    faults: tuple[Fault, ...] = ()
+
+    def with_faults(self, faults: tuple[Fault, ...]) -> "Setting":
+        """Return the same with other faults.
+
+        Raises:
+          ValueError: There is one runner, or not the runner that a fault is about.
+        """
+        if faults and self.runners is None:
+            raise ValueError("faults= are about several runners: give runners=, too")
+        check_faults(faults, self.runners or {})
+        return attrs.evolve(self, faults=faults)
+
+
+def make_setting(
+    scenario: Callable[[Any], Awaitable[object]],
+    runners: Mapping[str, MakeWorkers] | None,
+    link: Link | None,
+    invariants: Iterable[Invariant],
+    model: Callable[[], ReferenceModel] | None,
+    limit: float,
+) -> Setting:
+    """Check the arguments of `simulate`, before anything runs.
+
+    Raises:
+      TypeError: Something is not callable.
+      ValueError: One is out of range, or they don't go together.
+    """
+    invariants = tuple(invariants)
+    for what in (scenario, *invariants, *([] if model is None else [model])):
+        if not callable(what):
+            raise TypeError(f"expected a function, not {what!r}")
+    if not limit > 0:
+        raise ValueError(f"limit must be > 0 virtual seconds, not {limit!r}")
+    if runners is None and link is not None:
+        raise ValueError("link= is about several runners: give runners=, too")
+    if runners is not None and not runners:
+        raise ValueError("runners= needs at least one runner")
+    return Setting(scenario, runners, link or Link(), invariants, model, limit)
+
+
+def run(setting: Setting, seed: int, decisions: Decisions) -> Timeline:
+    """Run it once; return what happened. Raises what `simulate` raises."""
     timeline = Timeline()
-    watcher = _StuckWatcher()
-
-    async def main() -> None:
-        bus = watcher.bus = SimulatedBus(decisions, timeline)
-        watcher.token = trio.lowlevel.current_trio_token()
-        async with WorkerRunner(name="runner", bus=bus) as runner:
-            with trio.move_on_after(limit) as scope:
-                await scenario(runner)
-            if scope.cancelled_caught:
-                watcher.reason = f"the scenario did not end within {limit} virtual seconds"
-            elif not watcher.reason:
-                watcher.reason = _left_over(runner.statistics())
-
+    watchdog, outside = Watchdog(), Outside()
+    monitor = Monitor(timeline)
     try:
-        seeded_run(main, seed=seed, instruments=[watcher])
-    except BaseException as error:
+        with outside.no_threads():
+            reason = seeded_run(
+                _main,
+                setting,
+                decisions,
+                monitor,
+                watchdog,
+                outside,
+                seed=seed,
+                instruments=[watchdog],
+            )
+    except (Exception, BaseExceptionGroup) as error:
+        reason = "; ".join(outside.used or monitor.broken) or watchdog.reason
+        if reason:
+            raise SimulationError(reason, timeline) from error
         error.add_note(f"Seed {seed}. What happened until then:\n{timeline}")
         raise
-    if watcher.reason:
-        raise SimulationError(watcher.reason, timeline)
+    reason = "; ".join(outside.used or monitor.broken) or reason or watchdog.reason
+    if reason:
+        raise SimulationError(reason, timeline)
     return timeline
 
 
-def _left_over(statistics: RunnerStatistics) -> str:
-    """Return what a scenario has left open, or nothing."""
-    faults = [
-        f"worker {name!r} has {what}"
-        for name, worker in statistics.workers.items()
-        for what, number in (
-            ("active jobs", worker.active_jobs),
-            ("job groups open", worker.job_groups - worker.detached_groups),
-            ("requests that wait for a worker", len(worker.waiting_for)),
+async def _main(
+    setting: Setting,
+    decisions: Decisions,
+    monitor: Monitor,
+    watchdog: Watchdog,
+    outside: Outside,
+) -> str:
+    """Run the scenario; return what is wrong after it, or nothing."""
+    trio.socket.set_custom_socket_factory(outside)
+    before = live_tasks()
+    model = None if setting.model is None else setting.model()
+    reason = None
+    async with _open_stage(setting, decisions, monitor) as stage:
+        with trio.move_on_after(setting.limit) as scope:
+
+            def free() -> None:
+                monitor.stop()
+                scope.cancel()
+                for bus in stage.buses:
+                    bus.answer_lost("the simulation was stuck")
+
+            watchdog.free = free
+            monitor.on_broken = scope.cancel
+            monitor.check(stage.subject, setting.invariants, model)
+            await setting.scenario(stage.subject)
+            if setting.runners is None:
+                reason = open_work(*stage.runners)
+            await stage.settle()
+            reason = reason or busy_statistics(*stage.runners)
+        if scope.cancelled_caught and trio.current_time() >= scope.deadline:
+            reason = f"the scenario did not end within {setting.limit} virtual seconds"
+        up = stage.runners
+    monitor.at_end()
+    reason = reason or next(filter(None, (unfinished(r, ()) for r in up)), None)
+    return reason or await tasks_left(before) or ""
+
+
+@attrs.define
+class _Stage:
+    """Where a scenario plays: one runner, or a network of several."""
+
+    subject: WorkerRunner | SimulatedNetwork
+
+    @property
+    def runners(self) -> tuple[WorkerRunner, ...]:
+        """The runners that are up."""
+        if isinstance(self.subject, WorkerRunner):
+            return (self.subject,)
+        return self.subject.runners
+
+    @property
+    def buses(self) -> tuple[SimulatedBus, ...]:
+        """All buses."""
+        if isinstance(self.subject, SimulatedNetwork):
+            return self.subject.buses
+        return tuple(bus for bus in (self.subject.bus,) if isinstance(bus, SimulatedBus))
+
+    async def settle(self) -> None:
+        """Wait until nothing happens any more."""
+        if isinstance(self.subject, SimulatedNetwork):
+            await self.subject.settle()
+        await wait_idle(*self.runners)
+
+
+@asynccontextmanager
+async def _open_stage(
+    setting: Setting, decisions: Decisions, monitor: Monitor
+) -> AsyncIterator[_Stage]:
+    if setting.runners is None:
+        bus = SimulatedBus(decisions, monitor.timeline, monitor=monitor)
+        async with WorkerRunner(name="runner", bus=bus) as runner:
+            yield _Stage(runner)
+    else:
+        network = SimulatedNetwork(
+            setting.runners,
+            decisions,
+            monitor.timeline,
+            monitor,
+            link=setting.link,
+            faults=setting.faults,
         )
-        if number
-    ]
-    if statistics.job_groups:
-        faults.append("the runner has job groups open")
-    return "; ".join(faults)
-
-
-@attrs.define(eq=False)
-class _StuckWatcher(trio.abc.Instrument):
-    """Notices a run in which nothing will ever happen again, and ends it.
-
-    A block that is left waits for its handlers, deaf to cancellation. So the
-    jobs that nobody will answer any more are answered here, as lost.
-    """
-
-    bus: SimulatedBus | None = None
-    token: trio.lowlevel.TrioToken | None = None
-    reason: str = ""
-    _idle: int = 0
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        """Note that something happens."""
-        self._idle = 0
-
-    def before_io_wait(self, timeout: float) -> None:
-        """Count rounds in which no Trio task ran, though the clock jumps at once."""
-        self._idle += 1
-        if self._idle == IDLE_ROUNDS and self.token is not None:
-            self.token.run_sync_soon(self._free)
-
-    def _free(self) -> None:
-        self.reason = self.reason or "the run is stuck: every Trio task waits for another one"
-        if self.bus is not None:
-            self.bus.answer_lost()
+        async with network:
+            yield _Stage(network)

@@ -1,14 +1,18 @@
-"""`@simulated`: a scenario as a Hypothesis test, whose deliveries shrink."""
+"""`@simulated`: a scenario as a Hypothesis test, whose deliveries and faults shrink."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from ._decisions import Recorder
-from ._everywhere import Scenario
-from ._simulate import LIMIT, simulate
+from ._everywhere import MakeWorkers
+from ._faults import Fault
+from ._invariants import Invariant, ReferenceModel
+from ._links import Link
+from ._simulate import LIMIT, Setting, make_setting, run
 
 
 @attrs.define(eq=False)
@@ -39,14 +43,26 @@ class HypothesisChoices:
 
 
 def simulated(
-    *, max_examples: int = 100, limit: float = LIMIT
-) -> Callable[[Scenario], Callable[[], None]]:
-    """Make a scenario a test over many schedules; see `simulate`.
+    *,
+    runners: Mapping[str, MakeWorkers] | None = None,
+    link: Link | None = None,
+    faults: st.SearchStrategy[tuple[Fault, ...]] | None = None,
+    invariants: Iterable[Invariant] = (),
+    model: Callable[[], ReferenceModel] | None = None,
+    max_examples: int = 100,
+    limit: float = LIMIT,
+) -> Callable[[Callable[[Any], Awaitable[object]]], Callable[[], None]]:
+    """Make a scenario a test over many schedules and faults; see `simulate`.
 
-    A failure is shrunk to few decisions that aren't the plainest, and shown with
-    its timeline and the line of Python that replays it.
+    A failure is shrunk to few faults, and few decisions that aren't the plainest.
+    It is shown with its timeline and the line of Python that replays it.
 
     Args:
+      runners: As in `simulate`.
+      link: As in `simulate`.
+      faults: What may go wrong; see `fault_plans`. Needs ``runners``.
+      invariants: As in `simulate`.
+      model: As in `simulate`.
       max_examples: How many runs to try, >= 1.
       limit: Virtual seconds that each may take.
 
@@ -59,24 +75,28 @@ def simulated(
                 pass
             assert len(group.responses) == 2
     """
+    if faults is not None and runners is None:
+        raise ValueError("faults= are about several runners: give runners=, too")
+    plans: st.SearchStrategy[tuple[Fault, ...]] = st.just(()) if faults is None else faults
 
-    def decorate(scenario: Scenario) -> Callable[[], None]:
+    def decorate(scenario: Callable[[Any], Awaitable[object]]) -> Callable[[], None]:
+        setting = make_setting(scenario, runners, link, invariants, model, limit)
+
         @settings(
             max_examples=max_examples,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
-        @given(seed=st.integers(0, 2**16), data=st.data())
-        def test(seed: int, data: st.DataObject) -> None:
+        @given(faults=plans, seed=st.integers(0, 2**16), data=st.data())
+        def test(faults: tuple[Fault, ...], seed: int, data: st.DataObject) -> None:
             choices = HypothesisChoices(data)
             recorder = Recorder(choices)
             try:
-                simulate(scenario, seed=seed, decisions=recorder, limit=limit)
+                run(setting.with_faults(faults), seed, recorder)
             except BaseException:
                 if choices.stopped is not None:
                     raise choices.stopped from None
-                name = getattr(scenario, "__name__", "scenario")
-                note(f"replay: simulate({name}, seed={seed}, decisions=Script({recorder.script}))")
+                note(f"replay: {_call(setting.with_faults(faults), seed, recorder)}")
                 raise
             if choices.stopped is not None:
                 raise choices.stopped
@@ -86,3 +106,12 @@ def simulated(
         return test
 
     return decorate
+
+
+def _call(setting: Setting, seed: int, recorder: Recorder) -> str:
+    """Return the line of Python that repeats a run."""
+    name = getattr(setting.scenario, "__name__", "scenario")
+    network = ""
+    if setting.runners is not None:
+        network = f"runners=runners, link={setting.link}, faults={setting.faults}, "
+    return f"simulate({name}, {network}seed={seed}, decisions=Script({recorder.script}))"

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 
 import attrs
 
+#: Events that the text of a timeline shows, at most: the last ones.
+SHOWN = 300
+
 
 @attrs.frozen
 class TimelineEvent:
@@ -12,7 +15,9 @@ class TimelineEvent:
 
     Attributes:
       at: Virtual seconds since the start of the run.
-      what: ``sent``, ``delivered``, ``dropped``, or a word of the user's.
+      what: ``sent``, ``delivered``, ``dropped``; ``begins``, ``returns`` or
+        ``raises`` of a handler; ``leaves`` of a block; ``broken``; what faults are
+        called; or a word of the user's.
       where: Whom it happened to: a worker's name, or ``source -> target``.
       detail: What it was about.
     """
@@ -30,9 +35,12 @@ class TimelineEvent:
 class Timeline:
     """All events of a run, oldest first, and how often what was exercised.
 
+    Its text has the last `SHOWN` events, then the counts.
+
     Attributes:
       events: What happened.
-      exercised: Counts of situations that a property should meet, by name.
+      exercised: Counts of situations that a property should meet, by name; see
+        `Situation`.
     """
 
     events: list[TimelineEvent] = attrs.field(factory=list)
@@ -45,7 +53,12 @@ class Timeline:
         return len(self.events)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.events))
+        lines = [str(event) for event in self.events[-SHOWN:]]
+        if len(self.events) > SHOWN:
+            lines.insert(0, f"({len(self.events) - SHOWN} earlier events)")
+        counts = sorted(self.exercised.items(), key=lambda item: (-item[1], item[0]))
+        lines += [f"{count:10}  times {name}" for name, count in counts]
+        return "\n".join(lines)
 
     def of(self, name: str) -> "list[TimelineEvent]":
         """Return the events that one worker had a part in."""
