@@ -9,19 +9,22 @@ from typing import Self
 class Stopwatch:
     """``with Stopwatch() as watch: ...``, then ``watch.seconds``.
 
-    Garbage is collected before, so that nobody pays for what others left.
+    Started and stopped again, it adds up. Garbage is collected before each
+    start, so that nobody pays for what others left.
     """
 
-    seconds = 0.0
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._started = 0.0
 
     def start(self) -> None:
         """Begin; for where ``with`` can't be written."""
         gc.collect()
-        self._start = time.perf_counter()
+        self._started = time.perf_counter()
 
     def stop(self) -> None:
-        """Fix `seconds`."""
-        self.seconds = time.perf_counter() - self._start
+        """Add the time since `start` to `seconds`."""
+        self.seconds += time.perf_counter() - self._started
 
     def __enter__(self) -> Self:
         self.start()

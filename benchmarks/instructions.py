@@ -1,22 +1,26 @@
 """Counts the machine instructions that a job and a group member take.
 
-    python -m benchmarks.instructions
+    python -m benchmarks.instructions [--keep]
 
 Each subject runs twice under ``valgrind --tool=callgrind``, in a Python of its
 own, with different numbers of jobs; the difference is what the further jobs
 took, without start-up. Unlike a time, the count hardly depends on what else
-the machine does. Needs valgrind.
+the machine does. So it is compared with the figure that ``instructions.json``
+keeps for the same version of Python: more than 10 % above that is an error.
+How an interpreter was built changes the floor as much, so the kept figure is
+scaled by what has become of the floor. Needs valgrind.
 """
 
 import argparse
 import gc
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -27,6 +31,10 @@ import trio
 from . import floor, ours
 
 ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "benchmarks" / "instructions.json"
+
+#: How much more than the kept figure is too much.
+TOLERANCE = 0.10
 
 #: Members of the groups that are counted.
 GROUP_SIZE = 100
@@ -49,18 +57,22 @@ class Subject:
     many: int
 
 
-def _group(
-    group: Callable[[int, int], Awaitable[float]],
-) -> Callable[[int], Awaitable[float]]:
-    return lambda members: group(GROUP_SIZE, members // GROUP_SIZE)
+def _group(group: Callable[..., Awaitable[float]]) -> Callable[[int], Awaitable[float]]:
+    return lambda members: group(members // GROUP_SIZE, size=GROUP_SIZE)
 
+
+JOB, MEMBER = "job round trip", f"member of a group of {GROUP_SIZE}"
 
 SUBJECTS = {
-    "job": Subject("job round trip", ours.jobs, 200, 1200),
-    "job-floor": Subject("job round trip", floor.jobs, 200, 1200),
-    "member": Subject(f"member of a group of {GROUP_SIZE}", _group(ours.group), 500, 2500),
-    "member-floor": Subject(f"member of a group of {GROUP_SIZE}", _group(floor.group), 500, 2500),
+    "job": Subject(JOB, ours.round_trip, 200, 1200),
+    "job-floor": Subject(JOB, floor.round_trip, 200, 1200),
+    "member": Subject(MEMBER, _group(ours.group), 500, 2500),
+    "member-floor": Subject(MEMBER, _group(floor.group), 500, 2500),
 }
+
+
+#: Those that may not grow; the others are their floors.
+COMPARED = ("job", "member")
 
 
 def run_subject(name: str, units: int) -> None:
@@ -112,28 +124,71 @@ def instructions_per_unit(valgrind: str, name: str) -> float:
     return (many - few) / (subject.many - subject.few)
 
 
+def expected(counted: Mapping[str, float], kept: Mapping[str, float]) -> dict[str, float]:
+    """Return the kept figures as they would be with this build of Python; {} if none are kept."""
+    return {
+        name: kept[name] * counted[f"{name}-floor"] / kept[f"{name}-floor"]
+        for name in COMPARED
+        if kept
+    }
+
+
+def grown(counted: Mapping[str, float], kept: Mapping[str, float]) -> list[str]:
+    """Return a line for each figure that is too far above the kept one."""
+    return [
+        f"{SUBJECTS[name].what}: {counted[name]:,.0f} instructions are "
+        f"{counted[name] / before - 1:.1%} more than the {before:,.0f} kept in "
+        f"{KEPT.name}. Find out why, or run: python -m benchmarks.instructions --keep"
+        for name, before in expected(counted, kept).items()
+        if counted[name] > before * (1 + TOLERANCE)
+    ]
+
+
+def print_table(counted: Mapping[str, float], kept: Mapping[str, float]) -> None:
+    """Print a Markdown table of what was counted."""
+    before = expected(counted, kept)
+    print("| what | instructions | kept | floor | ratio to floor |")
+    print("|---|---|---|---|---|")
+    for name in COMPARED:
+        taken, least = counted[name], counted[f"{name}-floor"]
+        print(
+            f"| {SUBJECTS[name].what} | {taken:,.0f} "
+            f"| {f'{before[name]:,.0f}' if before else 'none'} "
+            f"| {least:,.0f} | {taken / least:.3f} |"
+        )
+
+
 def main() -> int:
-    """Count and print; return the exit status."""
+    """Count, print and compare; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--child", nargs=2, metavar=("SUBJECT", "UNITS"), help=argparse.SUPPRESS)
-    child = parser.parse_args().child
-    if child:
-        run_subject(child[0], int(child[1]))
+    parser.add_argument(
+        "--keep", action="store_true", help=f"write the figures into {KEPT.name}; compare nothing"
+    )
+    options = parser.parse_args()
+    if options.child:
+        run_subject(options.child[0], int(options.child[1]))
         return 0
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         print("valgrind is not installed. Run: apt-get install valgrind", file=sys.stderr)
         return 1
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        counted = threads.map(partial(instructions_per_unit, valgrind), SUBJECTS)
-        results = dict(zip(SUBJECTS, counted, strict=True))
-    print("| what | instructions | floor | ratio to floor |")
-    print("|---|---|---|---|")
-    for name in ("job", "member"):
-        taken, least = results[name], results[f"{name}-floor"]
-        what = SUBJECTS[name].what
-        print(f"| {what} | {taken:,.0f} | {least:,.0f} | {taken / least:.3f} |")
-    return 0
+        results = threads.map(partial(instructions_per_unit, valgrind), SUBJECTS)
+        counted = dict(zip(SUBJECTS, results, strict=True))
+    everything = json.loads(KEPT.read_text("utf-8"))
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    kept = {} if options.keep else everything.get(version, {})
+    print_table(counted, kept)
+    if options.keep:
+        everything[version] = {name: round(figure) for name, figure in counted.items()}
+        KEPT.write_text(json.dumps(everything, indent=2) + "\n", "utf-8")
+        print(f"\nkept in {KEPT}")
+        return 0
+    lines = grown(counted, kept)
+    for line in lines:
+        print(line, file=sys.stderr)
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

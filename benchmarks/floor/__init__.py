@@ -1,0 +1,27 @@
+"""The floor: hand-written Trio that does what the library is measured for.
+
+A job is a Trio task in a nursery that outlives it, under a cancel scope of its
+own, with a `trio.Event` as the reply. That is the least that a job can be, if
+it may be cancelled by itself and answers somebody who waits. A worker is a
+Trio task with an inbox and a nursery. There are no names, no routing, no
+outcomes, no time limits, and no answer to what goes wrong.
+"""
+
+import trio
+
+from ._cancelling import cancel as cancel
+from ._codec import codec as codec
+from ._groups import group as group
+from ._jobs import concurrent as concurrent
+from ._jobs import hook as hook
+from ._jobs import round_trip as round_trip
+from ._jobs import soak as soak
+from ._jobs import typed as typed
+from ._lives import idle_memory as idle_memory
+from ._lives import job_memory as job_memory
+from ._lives import start_stop as start_stop
+from ._pools import pool as pool
+from ._streams import slow_stream as slow_stream
+from ._streams import stream as stream
+
+run = trio.run
