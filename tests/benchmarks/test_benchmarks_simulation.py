@@ -13,8 +13,9 @@ def test_it_prints_a_table(monkeypatch, capsys):
     assert lines[2] == "| what | size | unit | median | spread | budget |"
     number = r"[\d,]+\.\d\d"
     spread = rf"{number} \| {number}\.\.{number}"
-    one, many = lines[4:]
+    one, processor, many = lines[4:]
     assert re.fullmatch(rf"\| simulated run \| 5 workers, 20 jobs \| ms \| {spread} \| 10 \|", one)
+    assert processor.startswith("| its processor time | 5 workers, 20 jobs | ms | ")
     assert re.match(rf"\| simulated runs \| 20 x 5 workers, .* \| s \| {number} \|", many)
 
 

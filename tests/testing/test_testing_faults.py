@@ -85,7 +85,10 @@ def test_a_failure_is_shrunk_to_its_fault_and_replayed():
         assert worker.count <= 1, f"counted {worker.count} times"
 
     test = simulated(
-        runners=runners, link=link, faults=fault_plans(NAMES, crashes=0), max_examples=2000
+        runners=runners,
+        link=link,
+        faults=fault_plans(NAMES, crashes=0, pauses=0, cuts=0, slow_consumers=0),
+        max_examples=500,
     )(twice)
     with pytest.raises(AssertionError, match="counted 2 times") as caught:
         test()

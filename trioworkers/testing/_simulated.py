@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Se
 from typing import Any
 
 import attrs
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from ._decisions import Recorder
@@ -13,6 +13,11 @@ from ._faults import Fault
 from ._invariants import Invariant, ReferenceModel
 from ._links import Link
 from ._simulate import LIMIT, Setting, make_setting, run
+
+
+#: All but the one that explains: it traces every line, and names lines of the
+#: library where the timeline says more.
+_PHASES = tuple(phase for phase in Phase if phase is not Phase.explain)
 
 
 @attrs.define(eq=False)
@@ -85,6 +90,7 @@ def simulated(
         @settings(
             max_examples=max_examples,
             deadline=None,
+            phases=_PHASES,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         @given(faults=plans, seed=st.integers(0, 2**16), data=st.data())
