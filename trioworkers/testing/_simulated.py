@@ -14,7 +14,6 @@ from ._invariants import Invariant, ReferenceModel
 from ._links import Link
 from ._simulate import LIMIT, Setting, make_setting, run
 
-
 #: All but the one that explains: it traces every line, and names lines of the
 #: library where the timeline says more.
 _PHASES = tuple(phase for phase in Phase if phase is not Phase.explain)
