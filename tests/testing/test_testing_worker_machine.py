@@ -214,6 +214,19 @@ def test_rules_strike_half_way(drive):
     machine.crash_worker(machine.made[0])
 
 
+def test_a_name_comes_again_when_nothing_is_under_way_to_it(drive):
+    """What was for the first one of that name is not for the next."""
+    machine = drive()
+    (block,) = machine.open_blocks([ENDLESS]).values
+    machine.go_on(1)
+    assert machine.bus.in_flight > 0
+    machine.crash_worker(machine.made[0])
+    (again,) = machine.add_workers(["w0"]).values
+    machine.let_time_pass(0)
+    assert block.is_left
+    assert not again.begun
+
+
 def by_hand(decisions, schedule=0):
     """Drive a machine, with deliveries to choose from; return it when it has ended."""
     machine = WorkerMachine()

@@ -350,6 +350,10 @@ class WorkerBus(ABC):
                 router.miss(name, message)
         router.observe(message)
 
+    def made_job_id(self, job_id: str) -> bool:
+        """Whether `new_job_id` of this bus made it, rather than that of another runner's."""
+        return job_id.startswith(self._prefix)
+
     def new_job_id(self) -> str:
         """Return a job id that no other bus incarnation makes."""
         return self._prefix + str(next(self._counter))

@@ -132,9 +132,16 @@ class BusWorkerReadyMessage(BusDataMessage):
 @wire_tag("worker.departed")
 @attrs.define
 class BusWorkerDepartedMessage(BusSystemMessage):
-    """Announces that ``source`` has left its runner, for whatever reason."""
+    """Announces that ``source`` has left its runner, for whatever reason.
+
+    Attributes:
+      runner: The name of the runner; also ``source``, if the runner itself has left.
+      started_at: Unix time in seconds when the worker had become ready: which of its
+        lives has ended, should news of that life come later. None for a runner.
+    """
 
     runner: str
+    started_at: float | None = None
 
     waits_for_room: ClassVar[bool] = False
 

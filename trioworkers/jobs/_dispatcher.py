@@ -116,7 +116,7 @@ class Dispatcher(Intake):
 
     def ended(self, member: "MemberResponder", job_id: str) -> None:
         """Note that ``member`` has ended a job, and has sent the outcome."""
-        del self.active[job_id]
+        self._end(job_id)
         del self._doing[job_id]
         self._holders.give_back(job_id)
         self.welcome(member)

@@ -287,13 +287,18 @@ class JobGroup:
             self._cause, reason = JobStatus.TIMED_OUT, "time is up"
         else:
             self._cause, reason = JobStatus.CANCELLED, "the requester left"
-        for name in tuple(self.open_members):
-            if self.asked:
-                self._asker.bus.post(
-                    BusJobCancelMessage(self.job_id, reason, source=self._asker.name, target=name)
-                )
-            else:
+        if self.asked:
+            self.cancel_open(reason)
+        else:
+            for name in tuple(self.open_members):
                 self.settle(name, JobStatus.CANCELLED, "NotAsked", reason)
+
+    def cancel_open(self, reason: str) -> None:
+        """Tell the open members, if they were asked, to stop."""
+        for name in tuple(self.open_members) if self.asked else ():
+            self._asker.bus.post(
+                BusJobCancelMessage(self.job_id, reason, source=self._asker.name, target=name)
+            )
 
     def give_up(self, grace: float) -> None:
         """Settle as LOST what has not stopped within ``grace`` seconds of its cancel."""

@@ -1,6 +1,7 @@
 """Which jobs a worker accepts, cancels and refuses, whoever does them then."""
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 
 import attrs
 import trio
@@ -19,6 +20,9 @@ from ..errors import InactiveJobError
 from ._active import ActiveJob
 from ._answers import Answer, stopped
 from ._tombstones import Tombstones
+
+#: Jobs that are remembered to have ended, or to have been cancelled before they came.
+MAX_ENDED = 1000
 
 
 @attrs.define(eq=False)
@@ -46,6 +50,7 @@ class Intake(ABC):
     ending: bool = attrs.field(init=False, default=False)
     closed: Answer | None = attrs.field(init=False, default=None)
     duplicates: int = attrs.field(init=False, default=0)
+    _ended: OrderedDict[str, None] | None = attrs.field(init=False, default=None)
     _idle: ParkingLot | None = attrs.field(init=False, default=None)
 
     # Book-keeping at delivery
@@ -53,16 +58,33 @@ class Intake(ABC):
     def request(self, message: BusJobRequestMessage) -> None:
         """Accept a request, or answer at once why not."""
         job_id = message.job_id
-        if self.closed is not None:
+        if job_id in self.active or (self._ended is not None and job_id in self._ended):
+            self.duplicates += 1  # also while it is closed: one answer is enough
+        elif self.closed is not None:
             self._refuse(message, self.closed)
         elif self.ending and message.parent_job_id is None:
             self._refuse(message, stopped(JobStatus.CANCELLED, self.name, "is ending"))
-        elif job_id in self.active:
-            self.duplicates += 1
         elif self.tombstones is not None and self.tombstones.take(job_id):
-            pass  # its cancel came first, and was answered
+            self._remember(job_id)  # its cancel came first, and was answered
         else:
             self._accept(message)
+
+    def _end(self, job_id: str) -> None:
+        """Note that the outcome of a job goes out."""
+        del self.active[job_id]
+        self._remember(job_id)
+
+    def _remember(self, job_id: str) -> None:
+        """Ignore that request if it comes again, which between runners it can."""
+        if not self.bus.made_job_id(job_id):
+            self._ignore(job_id)
+
+    def _ignore(self, job_id: str) -> None:
+        """Ignore that request when it comes."""
+        ended = self._ended = self._ended or OrderedDict()
+        ended[job_id] = None
+        if len(ended) > MAX_ENDED:
+            ended.popitem(last=False)
 
     @abstractmethod
     def _accept(self, message: BusJobRequestMessage) -> None:
@@ -98,7 +120,8 @@ class Intake(ABC):
     def requester_departed(self, name: str) -> None:
         """Cancel what a requester that has gone was waiting for."""
         if self.tombstones is not None:
-            self.tombstones.forget_requester(name)
+            for job_id in self.tombstones.forget_requester(name):
+                self._ignore(job_id)  # its request may still be on its way
         for job in self.active.values():
             if job.request.source == name and job.cancel is None:
                 job.cancel = BusJobCancelMessage(

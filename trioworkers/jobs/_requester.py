@@ -93,6 +93,13 @@ class Requester:
         for group in list(self.groups.values()):
             group.fail(why)
 
+    def abandon(self, why: str) -> None:
+        """From now on hear nothing: cancel what is open, and settle it as LOST."""
+        self.stop(why)
+        for group in list(self.groups.values()):
+            group.cancel_open(why)
+        self.settle_all(JobStatus.LOST, "RequesterLost", why)
+
     def settle_all(self, status: JobStatus, kind: str, why: str) -> None:
         """Settle all open members, since their responses can't be heard any more."""
         for group in list(self.groups.values()):
@@ -211,6 +218,7 @@ class Requester:
 
         Raises:
           JobError: The time was up before the workers were ready.
+          StoppedError: The requester has stopped meanwhile.
         """
         group = self.new_group(request, keeps_events=False)
         try:
@@ -229,7 +237,12 @@ class Requester:
                     raise error
             # The owner has a scope of its own: scopes are used once.
             group.scope = trio.CancelScope(deadline=waiting.deadline)
-            nursery.start_soon(self._own, group, told, name=f"owner of job {group.job_id}")
+            try:
+                nursery.start_soon(self._own, group, told, name=f"owner of job {group.job_id}")
+            except RuntimeError:  # which is how Trio says that a nursery has been closed
+                raise StoppedError(
+                    f"worker {self.name!r} is stopping", "ask from one that runs"
+                ) from None
         except BaseException:
             self.close(group)
             raise
@@ -302,9 +315,12 @@ class Requester:
             group.events.hook_done(message.source)
 
     def workers_departed(self, names: Collection[str]) -> None:
-        """Settle as LOST what workers that are gone will not answer."""
+        """Settle as LOST what workers that are gone will not answer.
+
+        A group that has not asked yet waits for them, or for others: they may come back.
+        """
         gone = frozenset(names)
-        for group in list(self.groups.values()):
+        for group in [group for group in self.groups.values() if group.asked]:
             for name in [name for name in group.open_members if name in gone]:
                 group.settle(name, JobStatus.LOST, "WorkerLost", "its worker has left")
 

@@ -238,7 +238,7 @@ class Responder(Intake):
     def _finish(self, job: ActiveJob) -> None:
         """Send the outcome of a handler that has returned."""
         job_id = job.request.job_id
-        del self.active[job_id]
+        self._end(job_id)
         if job.handler.sequential or self.max_jobs is not None:
             self._admission.leave(job)
         if job.waiting is not None:

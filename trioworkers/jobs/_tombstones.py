@@ -34,10 +34,12 @@ class Tombstones:
         self._expire()
         return self._graves.pop(job_id, None) is not None
 
-    def forget_requester(self, name: str) -> None:
-        """Drop the cancels of a requester that has gone."""
-        for job_id in [j for j, (_, source) in self._graves.items() if source == name]:
+    def forget_requester(self, name: str) -> list[str]:
+        """Drop the cancels of a requester that has gone; return their jobs."""
+        jobs = [job_id for job_id, (_, source) in self._graves.items() if source == name]
+        for job_id in jobs:
             del self._graves[job_id]
+        return jobs
 
     def count(self) -> int:
         """Return how many are remembered."""

@@ -291,18 +291,12 @@ class SimulatedBus(WorkerBus):
 
     def answer_lost(self, why: str) -> None:
         """Answer the open jobs of its own requesters as lost: nobody else will."""
-        for reply in self.lost_answers(why):
-            self.arrive_here(reply)
-
-    def lost_answers(self, why: str) -> list[BusMessage]:
-        """Return an answer for each open job of its own requesters: it is lost."""
         failure = JobFailure("WorkerLost", why)
-        return [
-            BusJobResponseMessage(
+        for (job_id, worker), requester in self.unanswered.items():
+            reply = BusJobResponseMessage(
                 job_id, JobStatus.LOST, error=failure, source=worker, target=requester
             )
-            for (job_id, worker), requester in self.unanswered.items()
-        ]
+            self.arrive_here(reply)
 
     def note(self, what: str, message: BusMessage) -> None:
         """Note in the timeline what has happened to ``message``."""

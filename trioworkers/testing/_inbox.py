@@ -99,6 +99,13 @@ class Inbox:
             default=math.inf,
         )
 
+    @property
+    def last_due(self) -> float:
+        """When all that is under way will be due; minus infinity if all is."""
+        return max(
+            (item.due for queue in self.channels.values() for item in queue), default=-math.inf
+        )
+
     def remove(self, route: Route) -> list[InFlight]:
         """Remove and return all that comes by ``route``."""
         removed: list[InFlight] = []

@@ -226,7 +226,8 @@ class SimulatedNetwork:
             direction.faults.clear()
             for obstacle in [o for o in direction.obstacles if not isinstance(o, Node)]:
                 self._free([direction], obstacle)
-        self._monitor.healed_at = trio.current_time()
+        late = [node.bus.inbox.last_due for node in self._up()]
+        self._monitor.healed_at = max(trio.current_time(), *late, 0.0)
 
     async def _disconnect(self, direction: Direction, fault: Disconnect) -> None:
         await trio.sleep(fault.seconds)

@@ -20,6 +20,7 @@ from ._inbox import InFlight
 from ._links import Direction
 from ._monitor import Monitor
 from ._timeline import Timeline
+from ._watching import abandon_requests
 
 
 class NodeBus(SimulatedBus):
@@ -91,8 +92,8 @@ class NodeBus(SimulatedBus):
     def fall_silent(self) -> None:
         """Carry nothing more, as if its process had died; tell its own requesters."""
         self.is_heard = False
-        for reply in self.lost_answers("its runner has crashed"):
-            self.on_message_received(reply)
+        for subscription in list(self._router):
+            abandon_requests(subscription.subscriber, "its runner has crashed")
 
     def bounce(self, message: BusMessage) -> None:
         """Answer what can't be carried any more."""

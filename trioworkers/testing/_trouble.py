@@ -43,5 +43,10 @@ async def _happen(network: "SimulatedNetwork", fault: TimedFault, background: tr
         case Crash(runner=runner, restart_after=seconds):
             network.crash(runner)
             await trio.sleep(seconds or 0)
-            if not network.is_up(runner):
-                background.start_soon(network.restart, runner)
+            background.start_soon(_restart, network, runner)
+
+
+async def _restart(network: "SimulatedNetwork", runner: str) -> None:
+    """Let a runner come back, unless another fault has brought it back already."""
+    if not network.is_up(runner):
+        await network.restart(runner)

@@ -272,3 +272,11 @@ def own_watches(runner: WorkerRunner) -> list[str]:
 
 def _is_own(handler: object) -> bool:
     return str(getattr(handler, "__module__", "")).startswith("trioworkers.workers")
+
+
+def abandon_requests(subscriber: BusSubscriber, why: str) -> None:
+    """Settle as LOST all that a worker or runner has asked for: it hears nothing any more."""
+    if isinstance(subscriber, BaseWorker) and subscriber._cycle is not None:
+        subscriber._cycle.engine.requester.abandon(why)
+    elif isinstance(subscriber, WorkerRunner):
+        subscriber._asking.abandon(why)

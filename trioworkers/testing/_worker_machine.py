@@ -199,6 +199,10 @@ class WorkerMachine(TrioStateMachine):
     def _add(
         self, host: BaseWorker | WorkerRunner, names: Sequence[str]
     ) -> "MultipleResults[BaseWorker]":
+        if not {worker.name for worker in self.made}.isdisjoint(names):
+            # A request that is still under way to a worker that has left would go to
+            # the next one of that name, even if the first had answered its cancel.
+            self.run_until_blocked()
         workers = [self.make_worker(name) for name in names]
         taken = set(self.bus.names)
         try:
@@ -281,8 +285,7 @@ class WorkerMachine(TrioStateMachine):
         self.start_soon(self._request, requester, plan, name=f"request of {requester.name}")
 
     async def _request(self, requester: BaseWorker, plan: GroupPlan) -> None:
-        # It is stopping or has stopped, or a member was not ready in time.
-        with suppress(RuntimeError, JobError):
+        with suppress(StoppedError, JobError):  # it stops, or a member was not ready in time
             await requester.request_job_group(
                 *plan.members,
                 name=job_name(in_turn=plan.in_turn),

@@ -63,7 +63,7 @@ class RegistryGossip:
             if message.source == message.runner:
                 self._registry.unregister_runner(message.runner)
             else:
-                self._registry.unregister(message.source, message.runner)
+                self._registry.unregister(message.source, message.runner, message.started_at)
 
     def _receive_registry(self, message: BusWorkerRegistryMessage) -> None:
         if message.runner == self._name:

@@ -249,7 +249,11 @@ class LifeCycle:
             )
         engine.release(self._worker)
         if life.started_at is not None:
-            engine.bus.post(BusWorkerDepartedMessage(engine.registry.runner_name, source=life.name))
+            engine.bus.post(
+                BusWorkerDepartedMessage(
+                    engine.registry.runner_name, life.started_at, source=life.name
+                )
+            )
 
     # Messages that are not about jobs: book-keeping at delivery
 

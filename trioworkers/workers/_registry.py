@@ -1,6 +1,7 @@
 """Which workers are known, here and at other runners."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Set
 
 import trio
@@ -11,6 +12,9 @@ from ..errors import DuplicateWorkerError
 from ._types import WorkerReadyData
 
 logger = logging.getLogger("trioworkers.workers")
+
+#: Lives of remote workers that are remembered to have ended.
+MAX_ENDED = 1000
 
 #: Called with a worker that is ready; must not wait.
 ReadyHandler = Callable[[WorkerReadyData], None]
@@ -30,6 +34,8 @@ class WorkerRegistry:
     def __init__(self, runner_name: str) -> None:
         self.runner_name = runner_name
         self._ready: dict[str, WorkerReadyData] = {}
+        #: Lives of remote workers that have ended, the oldest first: name, runner, start.
+        self._ended: OrderedDict[tuple[str, str, float], None] = OrderedDict()
         self._watches: dict[str, dict[ReadyHandler, None]] = {}
         self._root_watches: dict[ReadyHandler, None] = {}
         self._departure_watches: dict[DepartureHandler, None] = {}
@@ -80,11 +86,15 @@ class WorkerRegistry:
     def register(self, data: WorkerReadyData) -> bool:
         """Note that a worker is ready; return whether that is news.
 
+        It is not if that life of the worker is known to have ended: news that are sent
+        at different times, or by different senders, can overtake one another.
         Watches of its name run before it returns.
 
         Raises:
           DuplicateWorkerError: Another runner has a worker of that name.
         """
+        if (data.worker_name, data.runner, data.started_at) in self._ended:
+            return False
         known = self._ready.get(data.worker_name)
         if known is not None and known.runner != data.runner:
             raise DuplicateWorkerError(data.worker_name, f"runner {known.runner!r}")
@@ -99,11 +109,18 @@ class WorkerRegistry:
         return True
 
     @enable_ki_protection
-    def unregister(self, name: str, runner: str | None = None) -> None:
+    def unregister(
+        self, name: str, runner: str | None = None, started_at: float | None = None
+    ) -> None:
         """Forget a worker that has left; unknown names are ignored.
 
-        Given ``runner``, so is a name that another runner has.
+        Given ``runner``, so is a name that another runner has. Given ``started_at``,
+        too, late news of that life are refused from now on.
         """
+        if runner is not None and started_at is not None:
+            self._ended[name, runner, started_at] = None
+            if len(self._ended) > MAX_ENDED:
+                self._ended.popitem(last=False)
         data = self._ready.get(name)
         if data is None or runner not in (None, data.runner):
             return

@@ -337,9 +337,10 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
         return cycle.receive(message)
 
     def on_unsubscribed(self) -> None:
-        """Stop: nobody could cancel its jobs any more."""
+        """Stop: nobody could cancel its jobs any more, and it hears no outcomes."""
         if self._life.is_running:
             self._attached.cancel("was unsubscribed")
+            self._engine.requester.abandon(f"worker {self._name!r} was unsubscribed")
 
     # Behind the scenes
 
