@@ -208,9 +208,8 @@ MUTATIONS = [
         "P9",
         "the jobs of a worker that stops are not answered",
         "jobs/_intake.py",
-        "        if self.closed is not None:\n            self._refuse(message, self.closed)\n"
-        "        elif",
-        "        if self.closed is not None:\n            pass\n        elif",
+        "        elif self.closed is not None:\n            self._refuse(message, self.closed)\n",
+        "        elif self.closed is not None:\n            pass\n",
         "tests/jobs/test_job_departures.py",
     ),
     Mutation(

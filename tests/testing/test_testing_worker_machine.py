@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 import trio
-from hypothesis import Phase, settings
+from hypothesis import settings
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
+from machines import QUICK, driving, steps_of
 
 from trioworkers import (
     BaseWorker,
@@ -40,16 +41,6 @@ from trioworkers.testing import (
 from trioworkers.workers._reports import Reports
 
 ENDLESS = GroupPlan(("w0", "w1"), JobScript((NeverAnswer(),)))
-QUICK = settings(
-    max_examples=500,
-    stateful_step_count=15,
-    phases=[Phase.generate, Phase.shrink],
-    deadline=None,
-    database=None,
-    derandomize=True,
-    report_multiple_bugs=False,
-)
-
 TestWorkers = WorkerMachine.TestCase
 TestWorkers.settings = settings(
     max_examples=int(os.environ.get("MACHINES", "30")), deadline=None, print_blob=True
@@ -58,29 +49,16 @@ TestWorkers.settings = settings(
 
 @pytest.fixture
 def drive():
-    """Begins machines that a test drives by hand, with two workers, and ends them."""
-    machines = []
+    """Begins machines that a test drives by hand, with two workers that are ready."""
+    with driving() as begin:
 
-    def begin(machine=None, *, names=("w0", "w1")):
-        machine = machine or WorkerMachine()
-        machines.append(machine)
-        machine.begin_run(schedule=0)
-        machine.begin_workers(names)
-        machine.let_time_pass(0)
-        return machine
+        def begin_with_workers(machine=None):
+            machine = begin(machine or WorkerMachine())
+            machine.begin_workers(("w0", "w1"))
+            machine.let_time_pass(0)
+            return machine
 
-    yield begin
-    for machine in machines:
-        machine.promises_are_kept()
-        machine.teardown()
-
-
-def steps_of(error):
-    """Return the rules of the falsifying example that an error tells of, in order."""
-    lines = "\n".join(error.__notes__).splitlines()
-    calls = [line.split("state.", 1)[1].split("(")[0] for line in lines if "state." in line]
-    dull = ("begin_run", "begin_deliveries", "promises_are_kept", "holds", "teardown")
-    return [call for call in calls if call not in dull]
+        yield begin_with_workers
 
 
 def outcomes_of(block):
@@ -160,7 +138,6 @@ def test_workers_leave_in_four_ways(drive, how, status):
     assert (machine.runner.get_worker("w0") is None) is (status is not None)
     if status is not None:
         assert outcomes_of(block)["w0"] is status
-    machine.promises_are_kept()
     assert [data.worker_name for data in machine.told] == (["w0"] if how == "crash" else [])
 
 
@@ -298,7 +275,7 @@ def test_it_meets_what_matters():
 def find(machine=WorkerMachine):
     """Search for a failure; return it, shrunk."""
     with pytest.raises((AssertionError, ExceptionGroup)) as caught:
-        run_state_machine_as_test(machine, settings=QUICK)
+        run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=500))
     return caught.value
 
 

@@ -9,6 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from trioworkers import (
     BaseWorker,
+    BusEndWorkerMessage,
     BusJobCancelMessage,
     BusJobRequestMessage,
     JobError,
@@ -240,18 +241,27 @@ async def test_a_cancel_that_comes_before_its_request_still_cancels_it(autojump_
         assert crew.begun == []
 
 
-async def test_a_request_that_comes_twice_is_done_once(autojump_clock):
-    """Whether its job runs or waits."""
+async def test_a_request_that_comes_again_is_known(autojump_clock):
+    """Whether its job runs, waits, has been given up, or the pool is ending."""
     crew = Crew()
     pool = pool_of(crew, 1)
+    address = {"source": "asker", "target": "pool"}
     async with hosting(pool, Doer("asker"), quiet=False) as runner:
-        for job_id in ("one", "two", "one", "two"):
-            runner.bus.post(
-                BusJobRequestMessage(job_id, "do", {"seconds": 1}, source="asker", target="pool")
-            )
-        assert pool.statistics().duplicate_requests == 2
-        await trio.sleep(5)
-        assert crew.begun == ["one", "two"]
+
+        def request(job_id):
+            runner.bus.post(BusJobRequestMessage(job_id, "do", {"seconds": 1}, **address))
+
+        for job_id in ("runs", "waits", "is given up"):
+            request(job_id)
+        runner.bus.post(BusJobCancelMessage("is given up", **address))
+        for job_id in ("runs", "waits", "is given up"):
+            request(job_id)
+        await runner.bus.send(BusEndWorkerMessage(source="x", target="pool"))
+        for job_id in ("runs", "waits", "is given up"):
+            request(job_id)
+        assert pool.statistics().duplicate_requests == 6
+        await pool.wait()
+        assert crew.begun == ["runs", "waits"]
 
 
 @on_schedules()

@@ -47,11 +47,15 @@ class Dispatcher(Intake):
 
     # Book-keeping at delivery
 
-    def _accept(self, message: BusJobRequestMessage) -> None:
-        """Hand a request to a member, or let it wait."""
+    def request(self, message: BusJobRequestMessage) -> None:
+        """Accept a request, or answer at once why not."""
         if message.job_id in self._line:
             self.duplicates += 1
-            return
+        else:
+            super().request(message)
+
+    def _accept(self, message: BusJobRequestMessage) -> None:
+        """Hand a request to a member, or let it wait."""
         while self._free:
             member = self._free.popleft()
             if member.is_available:
@@ -99,6 +103,7 @@ class Dispatcher(Intake):
     def _give_up(self, request: BusJobRequestMessage, answer: Answer) -> None:
         """Answer for a request that has left the line, and that no member will get."""
         self._holders.end_wait(request)
+        self._remember(request.job_id)
         self._refuse(request, answer)
         self._wake_if_idle()
 
