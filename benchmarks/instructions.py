@@ -82,9 +82,9 @@ def run_subject(name: str, units: int) -> None:
     order = trio._core._run._r  # of what is ready to run
     stop = Stopwatch.stop
 
-    def stop_and_reseed(watch: Stopwatch) -> None:
+    def stop_and_reseed(self: Stopwatch) -> None:
         """End few units and many in the same order: ending costs more or less by luck."""
-        stop(watch)
+        stop(self)
         order.seed(0)
 
     Stopwatch.stop = stop_and_reseed  # type: ignore[method-assign]
