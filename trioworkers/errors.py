@@ -19,7 +19,9 @@
     ├── SimulationError         a simulated run broke a promise, or did not end
     ├── PromiseBroken           (AssertionError) in a test, a group has broken a promise
     ├── LeftoverError           (AssertionError) in a test, work has left something behind
-    └── BrokenContractError     (AssertionError) a bus or worker is not what it must be
+    ├── BrokenContractError     (AssertionError) a bus or worker is not what it must be
+    ├── StuckError              (AssertionError) in a state machine, something does not end
+    └── OutsideError            (RuntimeError) a simulated run used a thread or a socket
 
 A caller's mistake in an argument is a plain `TypeError` or `ValueError`.
 """
@@ -301,3 +303,23 @@ class BrokenContractError(TrioWorkersError, AssertionError):
 
     def __str__(self) -> str:
         return f"{self.contract} breaks the clause {self.clause!r}: {self.promise} {self.detail}"
+
+
+@attrs.define
+class StuckError(TrioWorkersError, AssertionError):
+    """Something was to end, and waits for what will not happen.
+
+    Attributes:
+      what: What was to end, and when that was seen.
+      where: Which Trio tasks wait, and in which lines.
+    """
+
+    what: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.where}"
+
+
+class OutsideError(TrioWorkersError, RuntimeError):
+    """A simulated run used something whose order nothing can decide or repeat."""

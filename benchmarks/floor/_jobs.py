@@ -18,7 +18,9 @@ PAYLOAD: Payload = {"number": 1}
 
 
 @attrs.define(eq=False)
-class _Job:
+class Job:
+    """What is asked, and what came of it."""
+
     payload: Payload
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     done: trio.Event = attrs.field(factory=trio.Event)
@@ -29,14 +31,14 @@ async def _echo(payload: Payload) -> Payload:
     return payload
 
 
-async def _serve(job: _Job, handler: Handler) -> None:
+async def _serve(job: Job, handler: Handler) -> None:
     with job.scope:
         job.response = await handler(job.payload)
     job.done.set()
 
 
 async def _ask(worker: trio.Nursery, payload: Payload, handler: Handler) -> Payload | None:
-    job = _Job(payload)
+    job = Job(payload)
     worker.start_soon(_serve, job, handler)
     await job.done.wait()
     return job.response
@@ -45,7 +47,7 @@ async def _ask(worker: trio.Nursery, payload: Payload, handler: Handler) -> Payl
 async def _ask_often(worker: trio.Nursery, count: int) -> None:
     for _ in range(count):
         # Not `_ask`: a call less.
-        job = _Job(PAYLOAD)
+        job = Job(PAYLOAD)
         worker.start_soon(_serve, job, _echo)
         await job.done.wait()
         assert job.response is PAYLOAD

@@ -1,24 +1,11 @@
 """Several workers that take jobs from one queue."""
 
 import math
-from typing import Any
 
-import attrs
 import trio
 
 from .._timing import Stopwatch
-
-Payload = dict[str, Any]
-
-PAYLOAD: Payload = {"number": 1}
-
-
-@attrs.define(eq=False)
-class _Job:
-    payload: Payload
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-    done: trio.Event = attrs.field(factory=trio.Event)
-    response: Payload | None = None
+from ._jobs import PAYLOAD, Job, Payload
 
 
 async def _work(payload: Payload) -> Payload:
@@ -26,15 +13,15 @@ async def _work(payload: Payload) -> Payload:
     return payload
 
 
-async def _member(queue: trio.MemoryReceiveChannel[_Job]) -> None:
+async def _member(queue: trio.MemoryReceiveChannel[Job]) -> None:
     async for job in queue:
         with job.scope:
             job.response = await _work(job.payload)
         job.done.set()
 
 
-async def _ask(queue: trio.MemorySendChannel[_Job]) -> None:
-    job = _Job(PAYLOAD)
+async def _ask(queue: trio.MemorySendChannel[Job]) -> None:
+    job = Job(PAYLOAD)
     queue.send_nowait(job)
     await job.done.wait()
     assert job.response is PAYLOAD
@@ -45,7 +32,7 @@ async def pool(count: int, *, size: int, jobs: int) -> float:
 
     Each job is awaited by a Trio task of its own, and waits for one checkpoint.
     """
-    sender, receiver = trio.open_memory_channel[_Job](math.inf)
+    sender, receiver = trio.open_memory_channel[Job](math.inf)
     async with trio.open_nursery() as members:
         for _ in range(size):
             members.start_soon(_member, receiver)

@@ -9,8 +9,10 @@ if find_spec("hypothesis") is None or find_spec("pytest") is None:
 
 from ..errors import BrokenContractError as BrokenContractError
 from ..errors import LeftoverError as LeftoverError
+from ..errors import OutsideError as OutsideError
 from ..errors import PromiseBroken as PromiseBroken
 from ..errors import SimulationError as SimulationError
+from ..errors import StuckError as StuckError
 from ._blocks import Block as Block
 from ._bus import SimulatedBus as SimulatedBus
 from ._cancel import cancel_at_every_checkpoint as cancel_at_every_checkpoint
@@ -37,7 +39,6 @@ from ._faults import Fault as Fault
 from ._faults import Pause as Pause
 from ._faults import Reorder as Reorder
 from ._faults import SlowConsumer as SlowConsumer
-from ._guest import StuckError as StuckError
 from ._interrupt import interrupt_at_every_line as interrupt_at_every_line
 from ._interrupt import interrupted_everywhere as interrupted_everywhere
 from ._invariants import Invariant as Invariant
@@ -60,7 +61,6 @@ from ._machine import TrioStateMachine as TrioStateMachine
 from ._message_strategies import messages as messages
 from ._message_strategies import payloads as payloads
 from ._network import SimulatedNetwork as SimulatedNetwork
-from ._outside import OutsideError as OutsideError
 from ._plans import GroupPlan as GroupPlan
 from ._plans import PlannedError as PlannedError
 from ._plans import PlanResult as PlanResult

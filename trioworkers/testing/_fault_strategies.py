@@ -18,10 +18,13 @@ from ._faults import (
     Reorder,
     SlowConsumer,
 )
+from ._strategies import DURATIONS
 
-#: Few and equal, so that things happen at the same moment; some outlast a lease.
-_AT = st.sampled_from((0.0, 0.5, 1.0, 2.0, 3.0))
-_SECONDS = st.sampled_from((0.5, 1.0, 3.0, 9.0, 15.0))
+#: Seconds that faults last; some outlast a lease.
+FAULT_SECONDS = (0.5, 1.0, 3.0, 9.0, 15.0)
+
+_AT = st.sampled_from(DURATIONS)
+_SECONDS = st.sampled_from(FAULT_SECONDS)
 _NTH = st.integers(1, 30)
 
 

@@ -9,13 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import attrs
 import outcome
 import trio
 import trio.lowlevel
 from trio.testing import MockClock
 
-from ..errors import TrioWorkersError
+from ..errors import StuckError
 
 #: Rounds of Trio's loop without a pause after which a run is taken to spin.
 SPINS = 100_000
@@ -30,22 +29,6 @@ _TRIO = str(Path(trio.__file__).parent)
 
 def _never() -> bool:
     return False
-
-
-@attrs.define
-class StuckError(TrioWorkersError, AssertionError):
-    """Something was to end, and waits for what will not happen.
-
-    Attributes:
-      what: What was to end, and when that was seen.
-      where: Which Trio tasks wait, and in which lines.
-    """
-
-    what: str
-    where: str
-
-    def __str__(self) -> str:
-        return f"{self.what}\n{self.where}"
 
 
 class _Abandoned(BaseException):

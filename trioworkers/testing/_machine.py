@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException, StopTest
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
+from ..errors import StuckError
 from ._determinism import seeded_schedules
-from ._guest import GuestRun, StuckError
+from ._guest import GuestRun
 from ._started import Started
 
 T = TypeVar("T")

@@ -8,9 +8,7 @@ import trio
 import trio.abc
 from trio import _threads
 
-
-class OutsideError(RuntimeError):
-    """A simulated run used something whose order nothing can decide or repeat."""
+from ..errors import OutsideError
 
 
 class Outside(trio.abc.SocketFactory):

@@ -15,7 +15,7 @@ STEPS = 200_000
 GLANCE = 1000
 
 
-class StuckError(Exception):
+class ForcedEndError(Exception):
     """Raised in Trio tasks that would keep a stuck run from ending."""
 
 
@@ -24,7 +24,7 @@ class Watchdog(trio.abc.Instrument):
     """Notices a run in which nothing, or nothing new, will ever happen again; ends it.
 
     At first politely: it calls ``free``. If that doesn't help, for instance
-    since a Trio task has shielded itself for ever, it raises `StuckError` in all
+    since a Trio task has shielded itself for ever, it raises `ForcedEndError` in all
     Trio tasks that wait.
 
     Attributes:
@@ -87,21 +87,21 @@ class Watchdog(trio.abc.Instrument):
 
 
 def _raise_everywhere(reason: str) -> None:
-    """Raise `StuckError` in every Trio task that waits, and has no children to wait for.
+    """Raise `ForcedEndError` in every Trio task that waits, and has no children to wait for.
 
     Trio offers no way to end a Trio task that shields itself. A run that can't
     end must be told of all the same.
     """
 
     def refuse() -> NoReturn:
-        raise StuckError(reason)
+        raise ForcedEndError(reason)
 
     for task in list(_leaves()):
         if task._abort_func is not None:
             task._attempt_abort(refuse)
         elif task._next_send_fn is None:
             # Cancelled before, and deaf to that: waiting for a wake-up that was lost.
-            trio.lowlevel.reschedule(task, outcome.Error(StuckError(reason)))
+            trio.lowlevel.reschedule(task, outcome.Error(ForcedEndError(reason)))
 
 
 def _leaves() -> Iterator[trio.lowlevel.Task]:

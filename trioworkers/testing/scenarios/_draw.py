@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
+from .._fault_strategies import FAULT_SECONDS
 from .._faults import (
     Crash,
     Cut,
@@ -44,8 +45,6 @@ T = TypeVar("T")
 #: Seconds that a clean-up takes at most. With a nested one, it is less than what a requester
 #: that stops waits for its jobs.
 CLEAN_UP = 2.0
-#: Seconds that faults last; some outlast a lease.
-FAULT_SECONDS = (0.5, 1.0, 3.0, 9.0, 15.0)
 
 
 class Draw:

@@ -9,12 +9,13 @@ import trio
 from ...bus import JobStatus
 from ...errors import StoppedError
 from .._everywhere import MakeWorkers
+from .._fault_strategies import FAULT_SECONDS
 from .._faults import Fault
 from .._links import Delivery, Link
 from .._network import SimulatedNetwork
 from .._plans import GroupPlan, play
 from .._scripted import ScriptedWorker
-from ._draw import FAULT_SECONDS, Draw
+from ._draw import Draw
 from ._jobs import LIMIT
 
 #: Seconds after which what was delayed has come, too.
