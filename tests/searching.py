@@ -77,7 +77,7 @@ class OverSchedules:
 
     name = "schedules"
 
-    def search(self, examples: int = 400) -> Found | None:
+    def search(self, examples: int = 2_000) -> Found | None:
         """Try ``examples`` runs; return the smallest failure, or None."""
         began = time.process_time()
         found: list[Found] = []

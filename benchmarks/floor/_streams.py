@@ -10,7 +10,7 @@ from .._timing import Stopwatch
 Chunk = dict[str, Any]
 
 #: Chunks that the channel holds; as many as the library lets a handler be ahead.
-BUFFER = 64
+BUFFER = 128
 
 
 async def _produce(sender: trio.MemorySendChannel[Chunk], chunks: int, length: int) -> None:

@@ -1,8 +1,6 @@
 import attrs
 
-from trioworkers import BusDataMessage, wire_tag
-from trioworkers.bus import MessageCodec
-from trioworkers.errors import CodecError
+from trioworkers import BusDataMessage, CodecError, MessageCodec, wire_tag
 
 
 @attrs.frozen

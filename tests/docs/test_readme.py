@@ -1,6 +1,8 @@
 """The README's example and commands are those that are run."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +39,36 @@ def test_ci_runs_the_readme_commands() -> None:
     patterns = re.findall(r"(?m)^\w+=\$\(readme_command '(.*)'\)$", ci)
     found = [[line for line in commands() if re.search(p, line)] for p in patterns]
     assert found == [[TEST], [DEMO]]
+
+
+def loaded(*modules: str) -> set[str]:
+    """Return the packages that an interpreter loads for ``modules``, but the standard library."""
+    code = (
+        f"import sys; before = {{*sys.modules}}; import {', '.join(modules)};"
+        "new = {name.partition('.')[0] for name in {*sys.modules} - before};"
+        "print(*new - sys.stdlib_module_names)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_the_library_needs_trio_attrs_and_cattrs_alone() -> None:
+    """With orjson, which comes with cattrs: `cattrs[orjson]`. No extra is imported."""
+    needed = loaded("trio", "attrs", "cattrs.preconf.orjson")
+    assert loaded("trioworkers") - needed == {"trioworkers"}
+
+
+def test_every_page_is_linked() -> None:
+    """Who reads the README finds all of docs."""
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert set(re.findall(r"\]\(docs/(\w+\.md)\)", README)) == pages
 
 
 def test_no_machine_is_named() -> None:

@@ -87,6 +87,28 @@ async def test_a_job_that_nobody_iterates_completes():
 
 
 @on_schedules()
+async def test_a_block_left_in_the_middle_counts_what_was_not_read():
+    """Also what the reader had been given together with what it read; the stream goes on."""
+    n = CREDIT_WINDOW // 2 + 10
+    doer, asker = Doer("doer", stream), Doer("asker")
+    async with hosting(doer, asker):
+        async with asker.job("doer", name="do", payload={"n": n}) as context:
+            await trio.sleep(1)
+            assert (await anext(context)).type == JobEvent.STREAM_START
+            got = [(await anext(context)).data["i"] for _ in range(5)]
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await anext(context)
+            assert scope.cancelled_caught
+            got.append((await anext(context)).data["i"])
+        assert got == list(range(6))
+        assert context.response == {"total": n}
+        assert asker.statistics().discarded_events == n - 6 + 1  # and the end of the stream
+        with pytest.raises(RuntimeError, match="inside its block"):
+            await anext(context)
+
+
+@on_schedules()
 async def test_a_slow_consumer_slows_its_producer():
     """At most a window of events is unread at any time."""
     sent = read = 0

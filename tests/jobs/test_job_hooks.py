@@ -8,6 +8,7 @@ from support import Asker, Doer, assert_quiet, hosting, on_schedules
 from trio.testing import wait_all_tasks_blocked
 
 from trioworkers import (
+    CREDIT_WINDOW,
     BaseWorker,
     BusDataMessage,
     JobError,
@@ -268,7 +269,7 @@ async def test_hooks_slow_a_producer_that_nobody_iterates():
 
     async def produce(worker, message):
         nonlocal sent
-        for i in range(200):
+        for i in range(3 * CREDIT_WINDOW):
             await worker.send_job_stream_data(message.job_id, {"i": i})
             sent += 1
 
@@ -276,11 +277,11 @@ async def test_hooks_slow_a_producer_that_nobody_iterates():
     async with hosting(Doer("doer", produce), asker):
         await asker.request_job("doer", name="do")
         await trio.sleep(10.5)
-        assert sent == 64
-        await trio.sleep(50)
-        assert 64 < sent <= 64 + 61
-        await trio.sleep(500)
-        assert sent == 200
+        assert sent == CREDIT_WINDOW
+        await trio.sleep(CREDIT_WINDOW)
+        assert CREDIT_WINDOW < sent <= CREDIT_WINDOW * 2 + 11
+        await trio.sleep(3 * CREDIT_WINDOW)
+        assert sent == 3 * CREDIT_WINDOW
 
 
 # The context that user code runs in

@@ -65,6 +65,16 @@ async def test_all_completed_succeeds_even_past_the_deadline():
         assert context.response == {}
 
 
+async def test_the_last_answer_succeeds_though_time_runs_out_at_the_same_moment(autojump_clock):
+    """It had come before the deadline was seen to have passed."""
+
+    async def dawdle(_worker, _message):
+        autojump_clock.jump(5)
+
+    async with hosting(Doer("doer", dawdle)) as runner:
+        assert await runner.call("doer", name="do", timeout=3) == {}
+
+
 @on_schedules(10)
 async def test_a_timeout_of_zero_calls_nobody():
     """The handler's scope is cancelled already, so that it is not called."""

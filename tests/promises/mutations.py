@@ -56,9 +56,8 @@ MUTATIONS = [
         "P1",
         "a handler that returns nothing sends no outcome",
         "jobs/_responder.py",
-        "        elif result is None or type(result) is dict:",
-        "        elif result is None:\n            await trio.sleep_forever()\n"
-        "        elif type(result) is dict:",
+        "self._conclude(job, await self._call(job))",
+        "self._conclude(job, await self._call(job) or await trio.sleep_forever())",
         "tests/jobs/test_job_outcomes.py",
     ),
     Mutation(
@@ -84,9 +83,9 @@ MUTATIONS = [
         "P3",
         "events are dropped until somebody iterates",
         "jobs/_events.py",
-        "        if self.keeping:\n            self.items.append((stream, message))\n",
+        "        if self.keeping:\n            self.items.append(message)\n",
         "        if self.keeping and self._reader is not None:\n"
-        "            self.items.append((stream, message))\n",
+        "            self.items.append(message)\n",
         "tests/jobs/test_job_events.py",
     ),
     Mutation(
@@ -143,9 +142,8 @@ MUTATIONS = [
         "P7",
         "cancellation from outside is swallowed while a block is left",
         "jobs/_scope.py",
-        "                if body_done:\n                    raise exc\n"
-        "                return False\n",
-        "                return True\n",
+        "        if body_done:\n            raise exc\n        return False\n",
+        "        return True\n",
         "tests/jobs/test_job_cancellation.py",
     ),
     Mutation(
@@ -160,8 +158,8 @@ MUTATIONS = [
         "P7",
         "handlers see the requester's context variables",
         "jobs/_responder.py",
-        "self.context.run(self.nursery.start_soon, self._serve, job)",
-        "self.nursery.start_soon(self._serve, job)",
+        "self.context.run(self._start, job)",
+        "self._start(job)",
         "tests/jobs",
     ),
     Mutation(

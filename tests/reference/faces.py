@@ -10,11 +10,11 @@ import ast
 import inspect
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_origin
 
 import attrs
 
@@ -110,9 +110,16 @@ def _method_complaint(
     if static is None:
         return "no such method"
     function = getattr(cls, method)
-    if inspect.iscoroutinefunction(inspect.unwrap(function)) != is_async:
+    if _is_awaited(function) != is_async:
         return f"is {'not ' if is_async else ''}async"
     return _call_complaint(class_name, parameters, function, bound=inspect.ismethod(function))
+
+
+def _is_awaited(function: Any) -> bool:
+    """Whether it is an async function, or a plain one that returns the coroutine of one."""
+    function = inspect.unwrap(function)
+    returns = inspect.get_annotations(function).get("return")
+    return inspect.iscoroutinefunction(function) or get_origin(returns) is Coroutine
 
 
 def _call_complaint(class_name: str, theirs: str, function: Any, *, bound: bool) -> str | None:

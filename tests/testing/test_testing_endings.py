@@ -49,6 +49,7 @@ def test_a_handler_that_shields_itself_for_ever_ends_with_the_run():
         simulate(ask("deaf"))
 
 
+@pytest.mark.no_cover  # so many steps
 def test_a_livelock_is_told():
     """Steps without end, and no virtual time passes, so that no limit is ever reached."""
     with pytest.raises(SimulationError, match=r"(?s)livelock: 200000 steps.*JobRequest"):

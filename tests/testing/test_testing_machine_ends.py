@@ -204,6 +204,7 @@ async def spin_deaf():
             await trio.lowlevel.checkpoint()
 
 
+@pytest.mark.no_cover  # so many steps
 @pytest.mark.parametrize(
     ("work", "said"),
     [

@@ -205,14 +205,14 @@ def test_a_member_that_nobody_asked_is_seen(monkeypatch):
 
 def test_a_handler_that_is_called_twice_is_seen(monkeypatch):
     """P1, where the responder repeats it."""
-    handle = Responder._handle
+    call = Responder._call
 
     async def again(self, job):
-        await handle(self, job)
+        await call(self, job)
         job.answer = None
-        await handle(self, job)
+        await call(self, job)
 
-    monkeypatch.setattr(Responder, "_handle", again)
+    monkeypatch.setattr(Responder, "_call", again)
     assert "P1: 'w0' was called 2 times" in broken(GroupPlan(("w0",)))
 
 
@@ -298,13 +298,13 @@ def test_an_event_that_comes_twice_is_seen(monkeypatch):
 
 def test_events_out_of_order_are_seen(monkeypatch):
     """P3, in a reader that is slow."""
-    take = _events.EventBuffer.take
+    fill = _events.EventBuffer.fill_batch
 
     def newest(self):
         self.items.reverse()
-        return take(self)
+        return fill(self)
 
-    monkeypatch.setattr(_events.EventBuffer, "take", newest)
+    monkeypatch.setattr(_events.EventBuffer, "fill_batch", newest)
     said = broken(attrs.evolve(IN_BLOCK, pause=0.01))
     assert "P3: event" in said
     assert "came before" in said

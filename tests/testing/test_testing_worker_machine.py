@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 import trio
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from machines import QUICK, driving, steps_of
 
@@ -249,6 +249,14 @@ def test_nothing_is_logged(drive, caplog):
 # What it meets, and what it finds
 
 
+#: What few examples must bring about.
+MATTERS = {
+    *JobStatus,
+    *("JobGroupError", "PlannedError", "NoneType"),
+    *("child", "logged", "a message overtook an older one"),
+}
+
+
 def test_it_meets_what_matters():
     """All outcomes, leavings and ways out of blocks, in few examples."""
     met = set()
@@ -264,12 +272,12 @@ def test_it_meets_what_matters():
             met.update(self.timeline.exercised)
             met.update(event.what for event in self.timeline)
 
-    run_state_machine_as_test(
-        Meeting, settings=settings(QUICK, max_examples=100, stateful_step_count=50)
-    )
-    assert met >= set(JobStatus)
-    assert met >= {"JobGroupError", "PlannedError", "NoneType"}
-    assert met >= {"child", "logged", "a message overtook an older one"}
+    some = settings(QUICK, max_examples=10, stateful_step_count=50)
+    for start in range(10):
+        run_state_machine_as_test(seed(start)(Meeting), settings=some)
+        if met >= MATTERS:
+            break
+    assert met >= MATTERS
 
 
 def find(machine=WorkerMachine):
@@ -289,12 +297,12 @@ def without_tombstones(self, message):
 
 
 async def twice(self, job):
-    await handle(self, job)
+    await call(self, job)
     job.answer = None
-    await handle(self, job)
+    await call(self, job)
 
 
-cancel, handle = Responder.cancel, Responder._handle
+cancel, call = Responder.cancel, Responder._call
 hosted = WorkerRunner.workers.fget
 ASKED = GroupPlan(("w0",), JobScript((CleanUp(1), NeverAnswer())))
 OTHER = GroupPlan(("w0", "w1"), JobScript((NeverAnswer(),)), cancel_on_error=False)
@@ -323,7 +331,7 @@ BUGS = {
         "P6: the group was failed, but the block did not raise",
     ),
     "handlers are called twice": (
-        (Responder, "_handle", twice),
+        (Responder, "_call", twice),
         "P1: 'w0' was called 2 times",
     ),
     "the runner forgets that names are taken": (
@@ -382,6 +390,7 @@ def test_bugs_are_seen(monkeypatch, drive, bug, said):
     drive().let_time_pass(1)
 
 
+@pytest.mark.no_cover  # a search
 def test_bugs_are_found_and_shrunk(monkeypatch):
     """The failure shows its timeline, and who decided on deliveries."""
     monkeypatch.setattr(Reports, "report", lambda self, worker, error: None)
@@ -394,6 +403,7 @@ def test_bugs_are_found_and_shrunk(monkeypatch):
     assert "begin_deliveries(decisions=InOrder())" in notes
 
 
+@pytest.mark.no_cover  # a search
 def test_bugs_that_need_several_steps_are_found_and_shrunk(monkeypatch):
     """A block that is left early needs a worker, a request, time and a cancel."""
     monkeypatch.setattr(_scope, "_wait_stopped", not_at_all)
@@ -443,6 +453,7 @@ class TillMachine(WorkerMachine):
             assert till.total == till.paid
 
 
+@pytest.mark.no_cover  # a search
 def test_users_find_races_in_their_workers():
     """With their own rules and invariants, beside the ready ones."""
     error = find(TillMachine)
@@ -459,6 +470,7 @@ class Fragile(BaseWorker):
         raise OSError("not me")
 
 
+@pytest.mark.no_cover  # a search
 def test_users_find_hooks_that_raise():
     """What no rule has caused makes the example fail, though the runner goes on."""
 

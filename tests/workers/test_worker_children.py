@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from support import Doer
 from trio.testing import wait_all_tasks_blocked
 
 from trioworkers import (
@@ -283,6 +284,27 @@ async def test_adding_children_is_all_or_nothing_when_cancelled():
                 hosted = [child for child in children if child in runner.workers]
                 assert hosted == parent.children
                 assert len(hosted) in (0, 3)
+
+
+async def test_what_a_handler_adds_does_not_work_on_its_behalf():
+    """What it asks for is no part of that handler's job."""
+
+    class Added(BaseWorker):
+        async def on_activated(self, args):
+            await self.call("doer", name="do")
+
+    async def add(worker, _):
+        await worker.add_workers(Added("added"))
+
+    async def note(_, message):
+        parents.append(message.parent_job_id)
+
+    parents = []
+    async with WorkerRunner() as runner:
+        await runner.add_workers(Doer("doer", note), Doer("adder", add))
+        await runner.call("adder", name="do")
+        await wait_all_tasks_blocked()
+        assert parents == [None]
 
 
 async def test_children_of_children_end_first(autojump_clock):

@@ -17,6 +17,9 @@ from ._job_messages import BusJobUpdateRequestMessage as BusJobUpdateRequestMess
 from ._job_messages import BusJobUpdateUrgentMessage as BusJobUpdateUrgentMessage
 from ._job_messages import JobFailure as JobFailure
 from ._job_messages import JobStatus as JobStatus
+from ._json_values import DEEPEST as DEEPEST
+from ._json_values import find_depth_fault as find_depth_fault
+from ._json_values import find_fault as find_fault
 from ._ki import call_interruptible as call_interruptible
 from ._lanes import Lanes as Lanes
 from ._lanes import LaneStatistics as LaneStatistics
@@ -41,7 +44,12 @@ from ._messages import BusSystemMessage as BusSystemMessage
 from ._messages import Deadline as Deadline
 from ._messages import tagged_messages as tagged_messages
 from ._messages import wire_tag as wire_tag
+from ._misfit import Misfit as Misfit
+from ._misfit import cut as cut
+from ._misfit import shown as shown
 from ._nursery import BackgroundNursery as BackgroundNursery
 from ._subscriber import BusSubscriber as BusSubscriber
 from ._subscriber import Hook as Hook
 from ._wire_converter import wire_converter as wire_converter
+from ._wire_forms import WireForm as WireForm
+from ._wire_types import WireTypes as WireTypes

@@ -7,14 +7,14 @@ update may follow the request. The bus only carries them.
 
 import math
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import attrs
 
 from ._messages import BusDataMessage, BusSystemMessage, Deadline, wire_tag
 
 #: Events that a responder may send before the requester has taken any.
-CREDIT_WINDOW = 64
+CREDIT_WINDOW = 128
 
 
 class JobStatus(StrEnum):
@@ -168,6 +168,11 @@ class BusJobUpdateMessage(BusJobDataMessage):
     update: dict[str, Any] | None = None
     seq: int | None = attrs.field(default=None, kw_only=True)
 
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The update, under the name that what is sent along has in all other events."""
+        return self.update
+
 
 @wire_tag("job.update.urgent")
 @attrs.define
@@ -176,6 +181,11 @@ class BusJobUpdateUrgentMessage(BusJobSystemMessage):
 
     update: dict[str, Any] | None = None
     seq: int | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The update, under the name that what is sent along has in all other events."""
+        return self.update
 
 
 @wire_tag("job.stream.start")
@@ -194,6 +204,23 @@ class BusJobStreamDataMessage(BusJobDataMessage):
 
     data: dict[str, Any] | None = None
     seq: int | None = attrs.field(default=None, kw_only=True)
+
+    @classmethod
+    def numbered(
+        cls, job_id: str, data: dict[str, Any] | None, seq: int, source: str, target: str
+    ) -> Self:
+        """Return what the class does if called, in half the time.
+
+        Python makes a dict of the keywords that a class is called with, which
+        takes as long as all else that making a message does.
+        """
+        chunk = object.__new__(cls)
+        chunk.job_id = job_id
+        chunk.data = data
+        chunk.seq = seq
+        chunk.source = source
+        chunk.target = target
+        return chunk
 
 
 @wire_tag("job.stream.end")

@@ -123,16 +123,17 @@ class Lanes:
         return False
 
     @enable_ki_protection
-    def start(self, nursery: trio.Nursery) -> None:
+    def start(self, nursery: trio.Nursery, context: Context | None = None) -> None:
         """Run the lanes in ``nursery``, now or when their first entry comes.
 
-        Their hooks run in a copy of the caller's context, whoever sends that entry.
+        Their hooks run in a copy of ``context``, whoever sends that entry; None is
+        that of the caller as it is now.
         """
         self._nursery = nursery
-        self._context = copy_context()
+        self._context = copy_context() if context is None else context
         for system, lane in ((True, self._system), (False, self._data)):
             if lane is not None:
-                nursery.start_soon(self._run, lane, system)
+                self._start(nursery, lane, system=system)
 
     def stop(self) -> None:
         """Keep what comes from now on: the nursery of `start` is closing."""
@@ -184,9 +185,13 @@ class Lanes:
             self._system = lane
         else:
             self._data = lane
-        if self._nursery is not None and self._context is not None:
-            self._context.run(self._nursery.start_soon, self._run, lane, system)
+        if self._nursery is not None:
+            self._start(self._nursery, lane, system=system)
         return lane
+
+    def _start(self, nursery: trio.Nursery, lane: _Lane, *, system: bool) -> None:
+        assert self._context is not None
+        self._context.run(nursery.start_soon, self._run, lane, system)
 
     @enable_ki_protection
     async def _run(self, lane: _Lane, system: bool) -> None:

@@ -1,7 +1,7 @@
 """Who gets a message: targets, interests, observers, and handing it over."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import attrs
 
@@ -9,7 +9,7 @@ from ..errors import DuplicateWorkerError, LaneFull, UnknownWorkerError
 from ._lane_run import LaneRun
 from ._lanes import Lanes, LaneStatistics
 from ._messages import BusMessage
-from ._subscriber import BusSubscriber, Hook
+from ._subscriber import BusSubscriber
 
 logger = logging.getLogger("trioworkers.bus")
 
@@ -23,14 +23,12 @@ class Subscription:
       lanes: Where its hooks run.
       run: What runs the lanes, if the bus does.
       interests: Classes whose broadcasts it gets.
-      deliver: Its `BusSubscriber.on_delivery`.
     """
 
     subscriber: BusSubscriber
     lanes: Lanes
     run: LaneRun | None
     interests: tuple[type[BusMessage], ...]
-    deliver: Callable[[BusMessage], Hook | None]
 
 
 class Router:
@@ -102,9 +100,7 @@ class Router:
             if lanes is None:
                 lanes = Lanes(self._lane_capacity, self._failed)
                 run = LaneRun(lanes)
-            known = Subscription(
-                subscriber, lanes, run, subscriber.interests, subscriber.on_delivery
-            )
+            known = Subscription(subscriber, lanes, run, subscriber.interests)
             (self.observers if observe else self.targets)[name] = known
         if name in self.targets:
             for wanted in known.interests:
@@ -163,7 +159,7 @@ class Router:
             return False
         self.delivered += 1
         try:
-            hook = subscription.deliver(message)
+            hook = subscription.subscriber.on_delivery(message)
         except LaneFull:
             raise
         except Exception as error:  # noqa: BLE001 - a subscriber never fails the sender

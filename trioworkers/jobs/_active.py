@@ -8,6 +8,7 @@ import trio
 from trio.lowlevel import ParkingLot
 
 from ..bus import (
+    CREDIT_WINDOW,
     BusJobCancelMessage,
     BusJobRequestMessage,
 )
@@ -25,10 +26,10 @@ class ActiveJob:
       scope: Around the handler; has the deadline that travelled with the request.
       cancel: The requester's cancel, once it has come.
       answer: The outcome, once it is fixed. It goes out when the handler returns.
-      seq: Messages of this job sent so far.
-      credit: Events that may be sent before more credit comes.
+      seq: Events of this job sent so far: the number of the next.
+      credit: Events that may be sent in all, until more credit comes.
+      rest_at: The number of the event before which a schedule point is due.
       waiting: Trio tasks that wait for credit.
-      unscheduled: Chunks sent since the last schedule point.
     """
 
     request: BusJobRequestMessage
@@ -38,7 +39,7 @@ class ActiveJob:
     answer: Answer | None = None
     seq: int = 0
     credit: float = math.inf
-    unscheduled: int = 0
+    rest_at: int = CREDIT_WINDOW
     waiting: ParkingLot | None = None
 
     @property

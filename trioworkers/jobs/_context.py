@@ -2,28 +2,29 @@
 
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from trio.lowlevel import checkpoint, checkpoint_if_cancelled, current_task, enable_ki_protection
 
 from ..bus import CREDIT_WINDOW
+from ._events import BATCH
 from ._group import JobGroup
 from ._outcomes import JobEvent, JobGroupEvent, JobOutcome
 from ._request import JobRequest
 from ._requester import Requester
 from ._scope import leave
 
-if TYPE_CHECKING:
-    from ._events import EventBuffer
-
 EventT = TypeVar("EventT", JobEvent, JobGroupEvent)
+
+#: The batch of a context that has not been iterated; nothing is ever put in.
+_NO_EVENTS: list[Any] = []
 
 
 class _GroupScope(Generic[EventT]):
     """What `JobContext` and `JobGroupContext` share."""
 
     __slots__ = (
-        "_events",
+        "_batch",
         "_group",
         "_inside",
         "_iterated_by",
@@ -38,7 +39,7 @@ class _GroupScope(Generic[EventT]):
         self._group: JobGroup | None = None
         self._inside = False
         self._iterated_by: object = None
-        self._events: EventBuffer | None = None
+        self._batch: list[Any] = _NO_EVENTS
         self._unscheduled = 0
 
     @property
@@ -90,43 +91,56 @@ class _GroupScope(Generic[EventT]):
         if self._iterated_by not in (None, task):
             raise RuntimeError("the events of a job are already iterated by another Trio task")
         self._iterated_by = task
-        self._events = self.group.events
+        self._batch = self.group.events.batch
         return self
 
     @enable_ki_protection
     async def __anext__(self) -> EventT:
-        events = self._events
-        if (
-            events is not None
-            and events.items
-            and self._inside
-            and self._unscheduled < CREDIT_WINDOW
-        ):
-            self._unscheduled += 1
+        if len(self._batch) > 1:
+            await checkpoint_if_cancelled()
+            return self._batch.pop()  # type: ignore[no-any-return]
+        return await self._next_between_batches()
+
+    async def _next_between_batches(self) -> EventT:
+        """Do what `__anext__` does where a batch begins or ends."""
+        if self._batch:
             await checkpoint_if_cancelled()
         else:
-            await self._wait_event()
-            events = self.group.events
-        return events.take()  # type: ignore[return-value]
+            await self._wait_batch()
+        event: EventT = self._batch.pop()
+        if not self._batch:
+            self.group.events.end_batch()
+        return event
 
-    async def _wait_event(self) -> None:
-        """Wait until there is an event to take. Always a checkpoint."""
+    async def _wait_batch(self) -> None:
+        """Wait until there are events in the batch, which is empty.
+
+        Always a cancellation point, and a schedule point at least once per
+        `CREDIT_WINDOW` events.
+        """
         if not self._inside:
             raise RuntimeError("the events of a job can only be iterated inside its block")
         group = self.group
         events = group.events
-        self._unscheduled = 0
+        batch = self._batch = events.batch
         if events.items:
-            await checkpoint()
-        while not events.items:
+            if self._unscheduled + BATCH <= CREDIT_WINDOW:
+                await checkpoint_if_cancelled()
+            else:
+                self._unscheduled = 0
+                await checkpoint()
+        while not (batch or events.items):
             if not group.open_members:
                 await checkpoint()
                 raise StopAsyncIteration
             if events.has_reader:
                 raise RuntimeError("the events of a job are already being iterated")
+            self._unscheduled = 0
             await events.wait_change()
             if not self._inside:
                 raise RuntimeError("the block was left while its events were iterated")
+        if not batch:
+            self._unscheduled += events.fill_batch()
 
 
 class JobGroupContext(_GroupScope[JobGroupEvent]):

@@ -22,7 +22,7 @@ from ._events import EventBuffer
 from ._outcomes import JobGroupResponse, JobOutcome
 from ._ports import Asker
 from ._request import JobRequest
-from ._streams import EventMessage, ResponseMessage
+from ._streams import ResponseMessage
 
 
 class JobGroup:
@@ -42,10 +42,10 @@ class JobGroup:
         "_completed",
         "_ended",
         "_ended_event",
-        "_events",
         "_failures",
         "_reason",
         "asked",
+        "buffer",
         "hint",
         "job_id",
         "keeps_events",
@@ -82,7 +82,8 @@ class JobGroup:
         self._failures: list[str] | None = None
         #: Whether somebody may read the events.
         self.keeps_events = keeps_events
-        self._events: EventBuffer | None = None
+        #: The events that have come; None before the first. See `events`.
+        self.buffer: EventBuffer | None = None
         self._ended = False
         self._ended_event: trio.Event | None = None
 
@@ -170,25 +171,20 @@ class JobGroup:
     @property
     def has_events(self) -> bool:
         """Whether any event has come, or been waited for."""
-        return self._events is not None
+        return self.buffer is not None
 
     @property
     def events(self) -> EventBuffer:
         """The group's events; allocated when first asked for."""
-        if self._events is None:
-            self._events = EventBuffer(
+        if self.buffer is None:
+            self.buffer = EventBuffer(
                 self._asker.hooks, self.request.single, self._post_credit, self.keeps_events
             )
-        return self._events
+        return self.buffer
 
-    def receive_event(self, message: EventMessage) -> bool:
-        """Take an update or a part of a stream; return False if it came too late."""
-        if message.source not in self.open_members:
-            return False
-        outcome = (self._events or self.events).receive(message)
-        if outcome is not None:
-            self._settle(outcome)
-        return True
+    def receive_held(self, message: ResponseMessage) -> None:
+        """Take an outcome that was held back by the events."""
+        self._settle(message)
 
     def receive_response(self, message: ResponseMessage) -> bool:
         """Take an outcome; return False if it isn't the member's first, or nobody asked."""
@@ -245,8 +241,8 @@ class JobGroup:
         if self.waiter is not None:
             waiter, self.waiter = self.waiter, None
             reschedule(waiter)
-        if self._events is not None:
-            self._events.wake_reader()
+        if self.buffer is not None:
+            self.buffer.wake_reader()
 
     def settle(self, name: str, status: JobStatus, kind: str, why: str) -> None:
         """Settle an open member of whom no outcome will come."""
@@ -275,7 +271,7 @@ class JobGroup:
 
     def stop_reading(self) -> int:
         """Discard unread events, let the members go on; return how many were discarded."""
-        return self._events.stop_keeping() if self._events is not None else 0
+        return self.buffer.stop_keeping() if self.buffer is not None else 0
 
     def begin_close(self) -> None:
         """Cancel what is open. From now on CANCELLED means the cause of closing."""

@@ -82,11 +82,11 @@ class JobGroupEvent:
     data: dict[str, Any] | None = None
 
 
-#: Event message class to (event type, field that holds the data).
-EVENTS: dict[type[BusMessage], tuple[str, str]] = {
-    BusJobUpdateMessage: (JobEvent.UPDATE, "update"),
-    BusJobUpdateUrgentMessage: (JobEvent.UPDATE, "update"),
-    BusJobStreamStartMessage: (JobEvent.STREAM_START, "data"),
-    BusJobStreamDataMessage: (JobEvent.STREAM_DATA, "data"),
-    BusJobStreamEndMessage: (JobEvent.STREAM_END, "data"),
+#: What the event of each message class is called.
+EVENTS: dict[type[BusMessage], str] = {
+    BusJobUpdateMessage: JobEvent.UPDATE,
+    BusJobUpdateUrgentMessage: JobEvent.UPDATE,
+    BusJobStreamStartMessage: JobEvent.STREAM_START,
+    BusJobStreamDataMessage: JobEvent.STREAM_DATA,
+    BusJobStreamEndMessage: JobEvent.STREAM_END,
 }

@@ -299,8 +299,12 @@ class Requester:
     def receive_event(self, message: EventMessage) -> None:
         """Take an update or a part of a stream."""
         group = self.groups.get(message.job_id)
-        if group is None or not group.receive_event(message):
+        if group is None or message.source not in group.open_members:
             self.late += 1
+            return
+        held = (group.buffer or group.events).receive(message)
+        if held is not None:
+            group.receive_held(held)
 
     def receive_response(self, message: ResponseMessage) -> None:
         """Take an outcome."""

@@ -6,7 +6,7 @@ waking one.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextvars import Context
 
 import attrs
@@ -43,17 +43,18 @@ MAX_PARKED = 64
 
 @attrs.define(eq=False)
 class _Seat:
-    """A handler's Trio task, and the job that it does or none."""
+    """A handler's Trio task that has been parked, and the job that it was woken for."""
 
     task: Task
     scope: trio.CancelScope
     parked: list["_Seat"]
-    job: ActiveJob | None
+    job: ActiveJob | None = None
 
-    def taken(self) -> ActiveJob:
+    def take(self) -> ActiveJob:
         """Return the job that its task was woken for."""
-        assert self.job is not None
-        return self.job
+        job, self.job = self.job, None
+        assert job is not None
+        return job
 
     def leave(self, _: RaiseCancelT) -> Abort:
         """Wait no longer for a job."""
@@ -80,16 +81,17 @@ class Responder(Intake):
     fallback: JobHandler
     context: Context
     max_jobs: int | None = None
-    _admission: Admission = attrs.field(init=False)
+    _admission: Admission | None = attrs.field(init=False, default=None)
     _parked: list[_Seat] = attrs.field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self._admission = Admission(self.name, self.max_jobs)
+        if self.max_jobs is not None or any(h.sequential for h in self.handlers.values()):
+            self._admission = Admission(self.name, self.max_jobs)
 
     @property
     def waiting(self) -> int:
         """How many jobs wait for their turn."""
-        return self._admission.waiting
+        return self._admission.waiting if self._admission is not None else 0
 
     # Running
 
@@ -101,8 +103,7 @@ class Responder(Intake):
                 self._refuse(message, self._no_handler(message))
                 return
             handler = self.fallback
-        in_turn = handler.sequential or self.max_jobs is not None
-        if in_turn:
+        if self._admission is not None:
             try:
                 self._admission.check_circle(message, handler)
             except WaitingCircleError as error:
@@ -121,10 +122,14 @@ class Responder(Intake):
             job = ActiveJob(
                 message, handler, trio.CancelScope(deadline=deadline), credit=message.credit
             )
-            self.context.run(self.nursery.start_soon, self._serve, job)
+            self.context.run(self._start, job)
         self.active[message.job_id] = job
-        if in_turn:
+        if self._admission is not None:
             self._admission.join(job)
+
+    def _start(self, job: ActiveJob) -> None:
+        # A name that is there already: Trio would make one up for each task.
+        self.nursery.start_soon(self._serve, job, name=self.name)
 
     @enable_ki_protection
     async def _serve(self, job: ActiveJob) -> None:
@@ -132,16 +137,18 @@ class Responder(Intake):
 
         They share the cancel scope, since opening one costs as much as all the
         book-keeping of a job. A scope that was cancelled can't be used again.
-        All in one function, since each level of awaiting costs time on every job.
+        It awaits the handler itself, since a level of awaiting costs time and memory.
         """
-        scope = job.scope
-        seat = _Seat(current_task(), scope, self._parked, job)
+        scope, seat, is_done = job.scope, None, False
         try:
             try:
                 with scope:
                     while True:
                         try:
-                            await self._handle(job)
+                            if self._admission is not None or (self.hooks.used and self.hooks.full):
+                                await self._wait_turn(job)
+                            if self._may_begin(job):
+                                self._conclude(job, await self._call(job))
                         except Exception as error:  # noqa: BLE001 - it is the job's outcome
                             job.answer = answer_of(error)
                         if job.cancel is not None or (
@@ -149,52 +156,61 @@ class Responder(Intake):
                         ):
                             break
                         self._finish(job)
-                        seat.job = None
+                        is_done = True
                         if self.closed is not None or len(self._parked) >= MAX_PARKED:
                             return
                         if job.request.deadline != math.inf:
                             scope.deadline = math.inf
+                        seat = seat or _Seat(current_task(), scope, self._parked)
                         self._parked.append(seat)
                         await wait_task_rescheduled(seat.leave)
-                        job = seat.taken()
+                        job, is_done = seat.take(), False
             except Exception as error:  # noqa: BLE001 - a group whose cancelled part is done with
                 job.answer = answer_of(error)
             if job.answer is None or scope.cancelled_caught:
                 await self._stopped_early(job)
         except BaseException as error:
-            if seat.job is None:
+            if is_done:
                 raise
             rest = self._interrupted(job, error)
             if rest is error:
                 raise
             raise rest from None
         finally:
-            if seat.job is not None:
+            if not is_done:
                 self._finish(job)
 
-    async def _handle(self, job: ActiveJob) -> None:
-        """Call the handler, unless the job is cancelled already; fix the outcome."""
-        request, handler = job.request, job.handler
+    async def _wait_turn(self, job: ActiveJob) -> None:
+        """Wait until the hooks keep up and it is the job's turn, unless that is of no use."""
+        if self._may_begin(job):
+            if self.hooks.full:
+                await self.hooks.wait_room()
+            if self._admission is not None:
+                await self._admission.wait(job)
+
+    def _may_begin(self, job: ActiveJob) -> bool:
+        """Whether its handler may be called: it isn't stopping, and neither is the worker."""
         if self.closed is not None:
             job.answer = self.closed
-            return
-        if job.cancel is not None or (request.deadline != math.inf and job.scope.cancel_called):
-            return
+            return False
+        return job.cancel is None and (
+            job.request.deadline == math.inf or not job.scope.cancel_called
+        )
+
+    def _call(self, job: ActiveJob) -> Awaitable[object]:
+        """Call the handler; return what is to be awaited for its result."""
         current_job.set(job)
-        if self.hooks.used and self.hooks.full:
-            await self.hooks.wait_room()
-        if handler.sequential or self.max_jobs is not None:
-            await self._admission.wait(job)
-            if job.is_stopping:  # at the moment that its turn came
-                return
+        request, handler = job.request, job.handler
         if handler.payload_type is None:
-            result = await handler.function(self.worker, request)
-        else:
-            payload: object = from_dict(request.payload, handler.payload_type)
-            result = await handler.function(self.worker, request, payload)
+            return handler.function(self.worker, request)
+        payload: object = from_dict(request.payload, handler.payload_type)
+        return handler.function(self.worker, request, payload)
+
+    def _conclude(self, job: ActiveJob, result: object) -> None:
+        """Fix the outcome of a handler that has returned ``result``."""
         if job.answer is not None:
             if result is not None:
-                raise InactiveJobError(request.job_id, self.name)
+                raise InactiveJobError(job.request.job_id, self.name)
         elif result is None or type(result) is dict:
             job.answer = Answer(JobStatus.COMPLETED, result)
         else:
@@ -239,7 +255,7 @@ class Responder(Intake):
         """Send the outcome of a handler that has returned."""
         job_id = job.request.job_id
         self._end(job_id)
-        if job.handler.sequential or self.max_jobs is not None:
+        if self._admission is not None:
             self._admission.leave(job)
         if job.waiting is not None:
             job.waiting.unpark_all()

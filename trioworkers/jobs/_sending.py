@@ -26,18 +26,17 @@ async def send_event(responder: Intake, cls: type[EventMessage], job_id: str, da
     """
     job = responder.sending(job_id)
     sent = to_dict(data, "what a job sends")
-    job.unscheduled = 0
-    if job.credit > 0:
+    if job.seq < job.credit:
         await checkpoint()
-    while job.credit <= 0:
+    while job.seq >= job.credit:
         await job.wait_credit()
         responder.sending(job_id)
     # While it waited, another Trio task may have answered.
     if job.answer is not None or job_id not in responder.active:
         responder.sending(job_id)
-    job.credit -= 1
     seq = job.seq
     job.seq = seq + 1
+    job.rest_at = seq + 1 + CREDIT_WINDOW
     responder.bus.post(cls(job_id, sent, seq=seq, source=responder.name, target=job.request.source))
 
 
@@ -52,21 +51,17 @@ async def send_chunk(responder: Intake, job_id: str, data: object) -> None:
     if (
         job is None
         or job.answer is not None
-        or job.credit <= 0
-        or job.unscheduled >= CREDIT_WINDOW
+        or job.seq >= job.credit
+        or job.seq >= job.rest_at
         or type(data) is not dict
     ):
         await send_event(responder, BusJobStreamDataMessage, job_id, data)
         return
-    job.unscheduled += 1
     await checkpoint_if_cancelled()
-    job.credit -= 1
     seq = job.seq
     job.seq = seq + 1
     responder.bus.post(
-        BusJobStreamDataMessage(
-            job_id, data, seq=seq, source=responder.name, target=job.request.source
-        )
+        BusJobStreamDataMessage.numbered(job_id, data, seq, responder.name, job.request.source)
     )
 
 

@@ -111,7 +111,7 @@ class EventChecks:
 
     def closed(self, group: JobGroup) -> None:
         """Check that nothing of a group is in its buffer any more."""
-        if group.has_events and group.events.items:
+        if group.has_events and (group.events.items or group.events.batch):
             what = f"job group {group.job_id} has ended with events in its buffer"
             self.findings.broke("P8", what)
 

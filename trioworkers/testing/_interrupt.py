@@ -160,6 +160,7 @@ class _Interrupter:
         if event == "line" and self.active:
             self.lines += 1
             if self.lines == self.at:
+                sys.settrace(None)  # what comes of it is not counted, and quicker so
                 signal.raise_signal(signal.SIGINT)
         return self
 

@@ -95,30 +95,28 @@ def watch_buffer(group: JobGroup, watcher: GroupWatcher) -> None:
     if group.has_events and type(group.events.items) is deque:
         items = group.events.items
         group.events.items = _Items(items, group, watcher)
-        for _, event in items:
+        for event in items:
             watcher.entered(group, event)
 
 
-class _Items(deque[tuple[Any, EventMessage]]):
+class _Items(deque[EventMessage]):
     """The unread events of one group."""
 
-    def __init__(
-        self, items: deque[tuple[Any, EventMessage]], group: JobGroup, watcher: GroupWatcher
-    ) -> None:
+    def __init__(self, items: deque[EventMessage], group: JobGroup, watcher: GroupWatcher) -> None:
         super().__init__(items)
         self._group = group
         self._watcher = watcher
 
-    def append(self, item: tuple[Any, EventMessage]) -> None:
-        super().append(item)
-        self._watcher.entered(self._group, item[1])
+    def append(self, event: EventMessage) -> None:
+        super().append(event)
+        self._watcher.entered(self._group, event)
 
-    def popleft(self) -> tuple[Any, EventMessage]:
-        item = super().popleft()
-        self._watcher.taken(self._group, item[1])
-        return item
+    def popleft(self) -> EventMessage:
+        event = super().popleft()
+        self._watcher.taken(self._group, event)
+        return event
 
     def clear(self) -> None:
-        events = [event for _, event in self]
+        events = list(self)
         super().clear()
         self._watcher.discarded(self._group, events)

@@ -22,7 +22,7 @@ from ..bus import (
     WorkerBus,
 )
 from ..errors import LaneFull
-from ..jobs import REQUESTER_MESSAGES, Intake, JobHandler, Requester, Responder, current_job
+from ..jobs import REQUESTER_MESSAGES, Intake, JobHandler, Requester, current_job
 from ._events import EventHandlers
 from ._hooks import WorkerHooks
 from ._registry import ReadyHandler, WorkerRegistry
@@ -34,6 +34,15 @@ def _raise(error: Exception) -> None:
     raise error
 
 
+@disable_ki_protection
+async def _handle_request(worker: Any, message: BusJobRequestMessage) -> object:
+    return await worker._engine.hooks.run("on_job_request", message)
+
+
+#: Serves the jobs that no `@job` handler is for.
+_FALLBACK = JobHandler(None, _handle_request)
+
+
 class Engine:
     """The working parts of an attached worker.
 
@@ -41,15 +50,15 @@ class Engine:
     requester's half works from the start.
 
     Attributes:
-      make_responder: Makes the responder's half when the worker begins; takes the
-        arguments of `Responder`.
+      make_responder: Makes the responder's half when the worker begins, instead of
+        the worker itself; takes the arguments of `Responder`.
       responder: The responder's half; None before `begin`.
     """
 
     __slots__ = (
+        "_early",
         "_watched",
         "bus",
-        "early",
         "hooks",
         "lanes",
         "make_responder",
@@ -72,10 +81,10 @@ class Engine:
         self.lanes = Lanes(bus.lane_capacity, _raise)
         self.hooks = WorkerHooks(worker, overridden, handlers, self.lanes, self._event_done)
         self.requester = Requester(name, bus, registry, self.hooks)
-        self.make_responder: Callable[..., Intake] = Responder
+        self.make_responder: Callable[..., Intake] | None = None
         self.responder: Intake | None = None
-        self.early: list[BusMessage] = []
-        self._watched: dict[tuple[str, ReadyHandler], None] = {}
+        self._early: list[BusMessage] | None = None
+        self._watched: dict[tuple[str, ReadyHandler], None] | None = None
 
     # Watching other workers
 
@@ -88,6 +97,7 @@ class Engine:
         self._watch(name, partial(self.hooks.post_call, method))
 
     def _watch(self, name: str, handler: ReadyHandler) -> None:
+        self._watched = self._watched or {}
         self._watched[name, handler] = None
         self.registry.watch(name, handler)
 
@@ -117,28 +127,25 @@ class Engine:
     def begin(
         self,
         worker: object,
+        make_responder: Callable[..., Intake],
         handlers: dict[str, JobHandler],
         nursery: trio.Nursery,
     ) -> None:
         """Make the responder's half; hooks and handlers run in ``nursery`` from now on."""
         context = copy_context()
-        context.run(current_job.set, None)
-        self.responder = self.make_responder(
+        if current_job.get() is not None:  # a handler has added the worker
+            context.run(current_job.set, None)
+        self.responder = (self.make_responder or make_responder)(
             name=self.requester.name,
             bus=self.bus,
             nursery=nursery,
             worker=worker,
             hooks=self.hooks,
             handlers=handlers,
-            fallback=JobHandler(None, self._handle_request),
+            fallback=_FALLBACK,
             context=context,
         )
-        context.run(self.lanes.start, nursery)
-
-    @disable_ki_protection
-    async def _handle_request(self, _worker: object, message: BusJobRequestMessage) -> object:
-        """Handle a job that no `@job` handler is for."""
-        return await self.hooks.run("on_job_request", message)
+        self.lanes.start(nursery, context)
 
     def keep(self, message: BusMessage) -> None:
         """Keep a message that came before `begin`.
@@ -146,9 +153,15 @@ class Engine:
         Raises:
           LaneFull: There are as many as a lane would hold.
         """
-        if len(self.early) >= self.bus.lane_capacity:
+        self._early = self._early or []
+        if len(self._early) >= self.bus.lane_capacity:
             raise LaneFull((self.requester.name,))
-        self.early.append(message)
+        self._early.append(message)
+
+    def take_early(self) -> list[BusMessage]:
+        """Return what was kept, in order, and keep it no longer."""
+        early, self._early = self._early or [], None
+        return early
 
     def begin_ending(self) -> None:
         """Refuse new jobs, but for those of running handlers; wait for no worker."""
@@ -174,15 +187,14 @@ class Engine:
         self.lanes.close()
         self.requester.stop(f"worker {self.requester.name!r} has stopped")
         self.requester.settle_all(JobStatus.LOST, "RequesterLost", "its requester has stopped")
-        for name, handler in self._watched:
+        for name, handler in self._watched or ():
             self.registry.unwatch(name, handler)
-        self._watched.clear()
+        self._watched = None
         self.registry.unwatch_roots(self._worker_ready)
         self.registry.unwatch_departures(self.remote_workers_departed)
         self.registry.unregister(self.requester.name, self.registry.runner_name)
         self.bus.unsubscribe_nowait(subscriber)
-        early, self.early = self.early, []
-        for message in early:
+        for message in self.take_early():
             if isinstance(message, BusJobRequestMessage | BusJobCancelMessage):
                 self._answer_lost(message)
 
@@ -228,7 +240,7 @@ class Engine:
             detached_groups=requester.detached,
             waiting_for=dict(requester.waiting),
             early_cancels=responder.early_cancels if responder else 0,
-            early_messages=len(self.early),
+            early_messages=len(self._early or ()),
             lanes=self.lanes.statistics(),
             late_messages=requester.late,
             duplicate_requests=responder.duplicates if responder else 0,

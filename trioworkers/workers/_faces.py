@@ -1,6 +1,7 @@
 """The parts of `BaseWorker`'s face that need no state: hooks, and sending for a job."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 from typing import Any
 
 from ..bus import (
@@ -136,13 +137,14 @@ class RespondingFace(ABC):
         """Begin a stream; ``data`` describes it."""
         await send_event(self._responder(), BusJobStreamStartMessage, job_id, data)
 
-    async def send_job_stream_data(self, job_id: str, data: object = None) -> None:
-        """Send a chunk.
+    def send_job_stream_data(self, job_id: str, data: object = None) -> Coroutine[Any, Any, None]:
+        """Send a chunk, when awaited.
 
         Always a cancellation point, and a schedule point at least once per
         `CREDIT_WINDOW` chunks.
         """
-        await send_chunk(self._responder(), job_id, data)
+        # Not `async def`: that would be one more coroutine for each chunk.
+        return send_chunk(self._responder(), job_id, data)
 
     async def send_job_stream_end(self, job_id: str, data: object = None) -> None:
         """End the stream, and fix the outcome as completed with ``data``."""

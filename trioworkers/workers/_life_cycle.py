@@ -23,9 +23,9 @@ from ..bus import (
     WorkerBus,
     call_interruptible,
 )
-from ..jobs import JobHandler
+from ..jobs import Intake, JobHandler
 from ._engine import Engine
-from ._life import Life, LifeState
+from ._life import Life, LifeFace, LifeState
 from ._registry import WorkerRegistry
 from ._types import WorkerErrorData, WorkerParams, WorkerReadyData
 
@@ -35,13 +35,11 @@ logger = logging.getLogger("trioworkers.workers")
 CLEANUP_SECONDS = 5.0
 
 
-class Living(BusSubscriber):
+class Living(LifeFace, BusSubscriber):
     """What a life cycle needs of its worker, and of the worker's children.
 
     `BaseWorker` says what each of these does.
     """
-
-    _life: Life
 
     @property
     @abstractmethod
@@ -57,20 +55,16 @@ class Living(BusSubscriber):
         """Connect to a runner's registry and bus; all of it, or nothing."""
 
     @abstractmethod
+    def _make_responder(self, **parts: Any) -> Intake:
+        """Return the responder's half, of `Engine.begin`'s ``parts``."""
+
+    @abstractmethod
     async def start(self) -> None:
         """Announce the worker as ready; ends up in `LifeCycle.start`."""
 
     @abstractmethod
     def begin_ending(self) -> None:
         """Refuse new jobs."""
-
-    @abstractmethod
-    async def stop(self) -> None:
-        """Stop now."""
-
-    @abstractmethod
-    async def wait(self) -> None:
-        """Wait until it has stopped."""
 
     @abstractmethod
     async def cleanup(self) -> None:
@@ -118,7 +112,7 @@ class LifeCycle:
                 try:
                     self._begin(nursery, params, handlers)
                     await call_interruptible(self._worker.start)
-                    await life.stop_requested.wait()
+                    await life.wait_stop()
                 except BaseException:
                     engine.close(JobStatus.LOST, "crashed")
                     raise
@@ -144,10 +138,8 @@ class LifeCycle:
         """Begin to do jobs and run hooks, first for what came early."""
         engine = self.engine
         engine.hooks.on_error = params.on_error
-        engine.begin(self._worker, handlers, nursery)
-        self.life.begun.set()
-        early, engine.early = engine.early, []
-        for message in early:
+        engine.begin(self._worker, self._worker._make_responder, handlers, nursery)
+        for message in engine.take_early():
             hook = self._worker.on_delivery(message)
             if hook is not None:
                 engine.lanes.put(hook, message, system=message.is_system)
@@ -191,7 +183,7 @@ class LifeCycle:
     def cancel(self, why: str) -> None:
         """Stop now, and answer all open jobs with CANCELLED."""
         self.engine.close(JobStatus.CANCELLED, why)
-        self.life.stop_requested.set()
+        self.life.request_stop()
 
     def use_event(self, event: str) -> None:
         """Note that ``event`` has an event handler from now on."""

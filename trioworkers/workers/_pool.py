@@ -191,7 +191,7 @@ class WorkerPool(BaseWorker):
             member_name=name,
             pool=self._desk,
             worker=worker,
-            is_leaving=lambda: life.ending or life.stop_requested.is_set(),
+            is_leaving=lambda: life.ending or life.stop_requested,
             **parts,
         )
         return member

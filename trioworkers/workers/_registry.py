@@ -34,6 +34,7 @@ class WorkerRegistry:
     def __init__(self, runner_name: str) -> None:
         self.runner_name = runner_name
         self._ready: dict[str, WorkerReadyData] = {}
+        self._names = self._ready.keys()  # each requester keeps it
         #: Lives of remote workers that have ended, the oldest first: name, runner, start.
         self._ended: OrderedDict[tuple[str, str, float], None] = OrderedDict()
         self._watches: dict[str, dict[ReadyHandler, None]] = {}
@@ -52,7 +53,7 @@ class WorkerRegistry:
     @property
     def names(self) -> Set[str]:
         """The names of all workers that are ready; a live view."""
-        return self._ready.keys()
+        return self._names
 
     def get(self, name: str) -> WorkerReadyData | None:
         """Return what is known of a worker, or None."""

@@ -43,7 +43,7 @@ from ._types import WorkerParams
 _numbers = itertools.count()
 
 
-class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, EventSource, Living):
+class BaseWorker(HookFace, Living, RespondingFace, BackgroundRequesting, Messaging, EventSource):
     """A named participant on a bus, that does jobs and asks for them.
 
     Subclass it: give it `@job` handlers, override hooks. Add it to a
@@ -142,35 +142,13 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
         Raises:
           StoppedError: It has stopped.
         """
-        await trio.lowlevel.checkpoint()
-        if self._life.state is LifeState.ATTACHED:
-            await self._life.begun.wait()
+        await self._life.wait_while(LifeState.ATTACHED)
         return self.nursery
-
-    @property
-    def active(self) -> bool:
-        """Whether it is active now."""
-        return self._life.active
-
-    @property
-    def activation_args(self) -> dict[str, Any] | None:
-        """What it was last activated with, or None while it is inactive."""
-        return self._life.activation_args
-
-    @property
-    def parent(self) -> str | None:
-        """The name of its parent, or None for a root worker."""
-        return self._life.parent
 
     @property
     def children(self) -> list["BaseWorker"]:
         """The workers that it has added and that have not ended."""
         return list(self._children)
-
-    @property
-    def started_at(self) -> float | None:
-        """Unix time in seconds when it became ready, or None."""
-        return self._life.started_at
 
     @property
     def bridged(self) -> bool:
@@ -210,7 +188,6 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
     def _attach_nowait(self, registry: WorkerRegistry, bus: WorkerBus) -> None:
         self._life.attach()
         engine = Engine(self, self._name, bus, registry, self._overridden_hooks, self._events)
-        engine.make_responder = self._make_responder
         self._cycle = LifeCycle(self, self._life, engine, self._children)
         try:
             engine.join(self)
@@ -240,22 +217,6 @@ class BaseWorker(HookFace, RespondingFace, BackgroundRequesting, Messaging, Even
         await self._attached.start(
             {name: getattr(self, method) for name, method in self._ready_handlers.items()}
         )
-
-    async def stop(self) -> None:
-        """Stop now: cancel its jobs and the groups it has requested.
-
-        Requesters are told CANCELLED. Returns when it has stopped; called from
-        one of its own Trio tasks it only asks for it.
-        """
-        await self._life.stop()
-
-    async def wait(self) -> None:
-        """Wait until it has stopped. Always a checkpoint.
-
-        Raises:
-          RuntimeError: The caller is one of its own Trio tasks.
-        """
-        await self._life.wait()
 
     async def cleanup(self) -> None:
         """Hook: release resources. Called once after the worker's tasks have ended.
