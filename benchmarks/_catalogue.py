@@ -114,6 +114,50 @@ _POOL = Case(
     per="jobs",
 )
 
+_GRAPHS = (
+    Case(
+        "graph",
+        "graph, per task",
+        "graph",
+        MICROS,
+        (
+            Point("{tasks:,} tasks", {"tasks": 1000}, {"tasks": 32}),
+            Point("{tasks:,} tasks", {"tasks": 10_000}, {"tasks": 50}, rounds=HEAVY_ROUNDS),
+            Point("{tasks:,} tasks", {"tasks": 100_000}, {"tasks": 72}, peers=(), rounds=3),
+            Point("{tasks:,} tasks", {"tasks": 1_000_000}, {"tasks": 98}, peers=(), rounds=3),
+        ),
+        (PLANAI,),
+        few=1,
+        most=100,
+        per="tasks",
+    ),
+    Case(
+        "graph-threads",
+        "graph with plain functions, per task",
+        "graph_threads",
+        MICROS,
+        (Point("{tasks:,} tasks", {"tasks": 2000}, {"tasks": 20}),),
+        (PLANAI,),
+        few=1,
+        most=10,
+        per="tasks",
+    ),
+    Case(
+        "graph-source",
+        "graph with a source",
+        "graph_source",
+        (
+            Quantity("us", "per task"),
+            Quantity("kB", "most memory gained", compared=False),
+        ),
+        (Point("{count:,} tasks", rounds=HEAVY_ROUNDS),),
+        few=1000,
+        most=1_000_000,
+        fixed=True,
+        alone=True,
+    ),
+)
+
 _STREAMS = (
     Case(
         "stream",
@@ -238,6 +282,7 @@ CASES = (
     *_KINDS,
     _GROUP,
     _POOL,
+    *_GRAPHS,
     *_STREAMS,
     _CANCEL,
     *_LIVES,

@@ -16,6 +16,15 @@
     ├── PoolFailedError         a pool whose members go before they are of use
     ├── LaneFull                (trio.WouldBlock) no room, and waiting would never end
     ├── MissingExtraError       (ImportError) an optional part is not installed
+    ├── GraphFaultsError        (ValueError) a graph that can't be run as it is built
+    ├── GraphError              tasks of a graph have failed for good
+    ├── JoinError               a join lacks inputs that its policy asks for
+    ├── TaskAbortedError        a task was aborted, so a join lacks it
+    ├── GraphWindowFull         (trio.WouldBlock) no room, and waiting would never end
+    ├── HeldTasksError          (RuntimeError) joins hold more than they may
+    ├── GraphInvariantError     (RuntimeError) the book-keeping of a graph is wrong
+    ├── NoAnswerError           (trio.TooSlowError) a person was asked, and did not answer
+    ├── CacheError              (OSError) a cache of results can't be where it should
     ├── SimulationError         a simulated run broke a promise, or did not end
     ├── PromiseBroken           (AssertionError) in a test, a group has broken a promise
     ├── LeftoverError           (AssertionError) in a test, work has left something behind
@@ -234,6 +243,154 @@ class MissingExtraError(TrioWorkersError, ImportError):
             f"{self.feature} needs packages that are not installed. "
             f"Run: pip install 'trioworkers[{self.extra}]'"
         )
+
+
+@attrs.define
+class GraphFaultsError(TrioWorkersError, ValueError):
+    """A graph can't be run as it is built. See `GraphError` for what fails in a run.
+
+    Attributes:
+      graph: The graph's name.
+      faults: All that is wrong, a line each.
+    """
+
+    graph: str
+    faults: tuple[str, ...]
+
+    def __str__(self) -> str:
+        one = len(self.faults) == 1
+        faults = "".join(f"\n  {fault}" for fault in self.faults)
+        count = "a fault" if one else f"{len(self.faults)} faults"
+        return f"graph {self.graph!r} has {count}; nothing was started:{faults}"
+
+
+@attrs.define
+class GraphError(TrioWorkersError):
+    """Tasks of a graph have failed for good; all others were done.
+
+    Its ``__cause__`` is an `ExceptionGroup` of what they raised, a note on each
+    saying which task it was.
+
+    Attributes:
+      graph: The graph's name.
+      failures: The first of them, as `trioworkers.graph.TaskFailure`.
+      count: How many there were.
+      remedy: What to do, for the message.
+    """
+
+    graph: str
+    failures: tuple[Any, ...]
+    count: int
+    remedy: str = "; on_failure='collect' returns them instead"
+
+    def __str__(self) -> str:
+        shown = "\n".join(f"  {failure}" for failure in self.failures[:10])
+        more = "" if self.count <= 10 else f"\n  and {self.count - 10} more"
+        tasks = "1 task" if self.count == 1 else f"{self.count} tasks"
+        return f"{tasks} of graph {self.graph!r} failed{self.remedy}:\n{shown}{more}"
+
+
+@attrs.define
+class JoinError(TrioWorkersError):
+    """A join was not called: inputs are missing that its policy asks for.
+
+    Attributes:
+      worker: The join's name.
+      provenance: The group: what all its inputs have in common.
+      arrived: How many inputs there are.
+      missing: The first of those that are not, as `trioworkers.graph.TaskFailure`.
+      count: How many are not.
+      policy: What the join asks for.
+    """
+
+    worker: str
+    provenance: tuple[tuple[str, int], ...]
+    arrived: int
+    missing: tuple[Any, ...]
+    count: int
+    policy: str
+
+    def __str__(self) -> str:
+        shown = "; ".join(str(failure) for failure in self.missing[:10])
+        more = "" if self.count <= 10 else f"; and {self.count - 10} more"
+        lacks = f" and lacks what should have come of {self.count}: {shown}{more}"
+        return (
+            f"join {self.worker!r} with policy {self.policy} has {self.arrived} inputs at "
+            f"{self.provenance!r}{lacks if self.count else ', which is too few'}. "
+            "join_policy='settled' takes what there is."
+        )
+
+
+@attrs.define
+class TaskAbortedError(TrioWorkersError):
+    """A task was aborted, or one that it comes from."""
+
+    def __str__(self) -> str:
+        return "aborted"
+
+
+@attrs.define
+class GraphWindowFull(TrioWorkersError, trio.WouldBlock):
+    """A graph takes no further work now, and the caller may not wait until it does."""
+
+    graph: str
+    window: int
+
+    def __str__(self) -> str:
+        return (
+            f"graph {self.graph!r} has its window of {self.window} tasks in flight. A handler of "
+            "the same graph that waited could wait for itself: publish tasks instead, or make "
+            "the handler an async generator, which is asked for more only when there is room."
+        )
+
+
+@attrs.define
+class HeldTasksError(TrioWorkersError, RuntimeError):
+    """The joins of a graph hold more tasks than they may."""
+
+    graph: str
+    max_held: int
+    worker: str
+
+    def __str__(self) -> str:
+        return (
+            f"the joins of graph {self.graph!r} hold {self.max_held} tasks, as many as they may, "
+            f"and there is one more for {self.worker!r}. Join nearer to the source of the tasks, "
+            "or give Graph a larger max_held, in tasks."
+        )
+
+
+@attrs.define
+class GraphInvariantError(TrioWorkersError, RuntimeError):
+    """The book-keeping of a running graph contradicts itself: an error in this library."""
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what}. This is an error in trioworkers, not in the graph; please report it."
+
+
+@attrs.define
+class NoAnswerError(TrioWorkersError, trio.TooSlowError):
+    """Nobody has answered what a graph's handler wanted to know."""
+
+    worker: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"nobody has answered {self.worker} {self.why}"
+
+
+@attrs.define
+class CacheError(TrioWorkersError):
+    """A cache of results can't be where it should. Raised when it is opened, not later."""
+
+    path: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"the cache {self.path} {self.problem}; {self.remedy}"
 
 
 @attrs.define

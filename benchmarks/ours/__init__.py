@@ -4,6 +4,9 @@ import trio
 
 from ._cancelling import cancel as cancel
 from ._codec import codec as codec
+from ._graphs import graph as graph
+from ._graphs import graph_source as graph_source
+from ._graphs import graph_threads as graph_threads
 from ._groups import group as group
 from ._jobs import concurrent as concurrent
 from ._jobs import hook as hook

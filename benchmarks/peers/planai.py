@@ -5,6 +5,7 @@ a limit of parallel tasks. Each graph runs once, so making it is timed too.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,34 @@ class Scatter(TaskWorker):
     output_types: list[type[Task]] = [Item]  # noqa: RUF012 - a field of pydantic's
 
     def consume_work(self, task: Start) -> None:
+        """Publish ``task.size`` items."""
+        for number in range(task.size):
+            self.publish_work(Item(number=number), input_task=task)
+
+
+class Branch(Task):
+    """How many to scatter again."""
+
+    size: int
+
+
+class Branching(TaskWorker):
+    """Makes branches."""
+
+    output_types: list[type[Task]] = [Branch]  # noqa: RUF012 - a field of pydantic's
+
+    def consume_work(self, task: Start) -> None:
+        """Publish ``task.size`` branches."""
+        for _ in range(task.size):
+            self.publish_work(Branch(size=task.size), input_task=task)
+
+
+class ScatterBranch(TaskWorker):
+    """Makes items of a branch."""
+
+    output_types: list[type[Task]] = [Item]  # noqa: RUF012 - a field of pydantic's
+
+    def consume_work(self, task: Branch) -> None:
         """Publish ``task.size`` items."""
         for number in range(task.size):
             self.publish_work(Item(number=number), input_task=task)
@@ -104,3 +133,28 @@ def group(count: int, *, size: int) -> float:
 def pool(count: int, *, size: int, jobs: int) -> float:
     """As `group` of ``jobs`` items, of which ``size`` are worked on at once."""
     return sum(_scatter_and_join(jobs, parallel=size) for _ in range(count)) / jobs / count
+
+
+def graph(count: int, *, tasks: int) -> float:
+    """Scatter, scatter again, echo, join: about ``tasks`` tasks; return seconds per task."""
+    size = math.isqrt(tasks // 2)
+    with Stopwatch() as watch:
+        for _ in range(count):
+            graph = Graph(name="flow")
+            branching, scatter, echo, join = Branching(), ScatterBranch(), Echo(), Join()
+            graph.add_workers(branching, scatter, echo, join)
+            graph.set_dependency(branching, scatter).next(echo).next(join)
+            graph.set_sink(join, Joined)
+            graph.run(
+                initial_tasks=[(branching, Start(size=size))],
+                run_dashboard=False,
+                display_terminal=False,
+            )
+            joined = graph.get_output_tasks()
+            assert [task.size for task in joined] == [size * size], joined
+    return watch.seconds / (1 + size + 2 * size * size) / count
+
+
+def graph_threads(count: int, *, tasks: int) -> float:
+    """Scatter ``tasks`` items, echo each, join; return seconds per item."""
+    return sum(_scatter_and_join(tasks) for _ in range(count)) / tasks / count

@@ -23,8 +23,9 @@ def test_the_docs_show_the_mutations() -> None:
 
 
 def test_every_promise_is_broken_at_least_once() -> None:
-    """P1 to P11 each have a change that breaks them."""
-    assert {m.promise for m in mutations.MUTATIONS} == {f"P{n}" for n in range(1, 12)}
+    """Each has a change that breaks it; P14, of networks, is not made yet."""
+    numbers = {*range(1, 14), 15}
+    assert {m.promise for m in mutations.MUTATIONS} == {f"P{number}" for number in numbers}
 
 
 def test_every_mutation_finds_its_code() -> None:

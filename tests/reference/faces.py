@@ -19,10 +19,12 @@ from typing import Any, get_origin
 import attrs
 
 import trioworkers
+import trioworkers.graph
 
 TABLE = Path(__file__).with_name("faces.toml")
 
 _NO_FRAMES = "frames belong to a part of the package that is not there"
+_NO_LLM = "language models belong to a part of the package that is not there"
 _BY_METHOD = "made by methods of workers and runners, not by hand"
 
 #: Names of theirs to names of ours: classes, and parameters or fields of a class.
@@ -43,6 +45,9 @@ ABSENT = {
     "JobContext.init": _BY_METHOD,
     "WorkerBus.init": "takes options of its own, not arguments for a base class",
     "AsyncQueueBus.init": "takes options of its own, not arguments for a base class",
+    "LLMTaskWorker": _NO_LLM,
+    "CachedLLMTaskWorker": _NO_LLM,
+    "TaskWorker.request_user_input": "is awaited, since nobody knows when a person answers",
 }
 
 
@@ -52,7 +57,8 @@ def complaints(module: ModuleType = trioworkers) -> dict[str, str]:
         table: dict[str, dict[str, Any]] = tomllib.load(file)
     found: dict[str, str] = {}
     for name, face in table.items():
-        cls = getattr(module, RENAMED.get(name, name), None)
+        home = getattr(module, face["module"]) if "module" in face else module
+        cls = getattr(home, RENAMED.get(name, name), None)
         if not isinstance(cls, type):
             found[name] = "no such class"
             continue

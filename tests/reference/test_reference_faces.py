@@ -7,6 +7,7 @@ import pytest
 from reference import faces
 
 import trioworkers
+import trioworkers.graph
 from trioworkers import BaseWorker, BusJobCancelMessage, BusMessage, InactiveJobError, JobEvent
 
 
@@ -98,6 +99,21 @@ def test_the_comparison_sees(cls: type | None, place: str, wrong: str) -> None:
     """Break one thing, and it is named."""
     module = SimpleNamespace(**{**vars(trioworkers), place.partition(".")[0]: cls})
     assert wrong in faces.unexplained(module)[place]
+
+
+class OtherLimit(trioworkers.graph.CachedTaskWorker):
+    cache_size_limit: int = 1
+
+    async def consume_work(self, task: trioworkers.graph.Task) -> None: ...
+
+
+def test_the_comparison_sees_what_is_in_a_module_of_its_own() -> None:
+    """As above, for names that are not at the top."""
+    graph = SimpleNamespace(**{**vars(trioworkers.graph), "CachedTaskWorker": OtherLimit})
+    module = SimpleNamespace(**{**vars(trioworkers), "graph": graph})
+    wrong = faces.unexplained(module)
+    assert list(wrong) == ["CachedTaskWorker.init"]
+    assert "'cache_size_limit' is 1 by default" in wrong["CachedTaskWorker.init"]
 
 
 def test_a_message_is_made_as_there() -> None:

@@ -3,10 +3,8 @@
 import json
 import math
 import os
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVarTuple
+from collections.abc import Sequence
 
 import attrs
 import click
@@ -17,6 +15,7 @@ from trioworkers import JobGroupError, WorkerRunner
 
 from ._display import Display, LiveProgress, PlainLines, Silent, print_report
 from ._report import Report
+from ._signals import run_until_signal
 from .research import (
     FilesResearcher,
     PackagesResearcher,
@@ -24,8 +23,6 @@ from .research import (
     ResearchQuery,
     StdlibResearcher,
 )
-
-Ts = TypeVarTuple("Ts")
 
 
 @attrs.frozen
@@ -84,27 +81,6 @@ async def run_research(
             report.reason = error.reason
             report.settle(error.outcomes)
     report.elapsed = trio.current_time() - started
-
-
-async def run_until_signal(
-    fn: Callable[[*Ts], Awaitable[object]], *args: *Ts
-) -> signal.Signals | None:
-    """Run ``fn(*args)``; cancel it at SIGINT or SIGTERM and return which it was."""
-    caught: signal.Signals | None = None
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as numbers:
-        async with trio.open_nursery() as nursery:
-
-            async def watch() -> None:
-                nonlocal caught
-                async for number in numbers:
-                    # Any further one finds us on the way out already.
-                    caught = caught or signal.Signals(number)
-                    nursery.cancel_scope.cancel(reason=caught.name)
-
-            nursery.start_soon(watch)
-            await fn(*args)
-            nursery.cancel_scope.cancel()
-    return caught
 
 
 def _open_display(console: Console, *, as_json: bool) -> Display:

@@ -8,7 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from ._cache import cache
 from ._demo_research import research
+from ._demo_wordgraph import wordgraph
 from ._sim import sim
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -27,6 +29,7 @@ Examples:
   trioworkers demo research "structured concurrency" docs src
   trioworkers demo research --help
   trioworkers sim --seconds 60
+  trioworkers cache list
 """
 )
 @click.version_option(_installed_version(), message="trioworkers %(version)s")
@@ -38,6 +41,7 @@ def cli() -> None:
     epilog="""\b
 Examples:
   trioworkers demo research nursery
+  trioworkers demo wordgraph docs
 """
 )
 def demo() -> None:
@@ -45,7 +49,9 @@ def demo() -> None:
 
 
 demo.add_command(research)
+demo.add_command(wordgraph)
 cli.add_command(sim)
+cli.add_command(cache)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Jobs and job groups: the requester's side and the responder's side."""
 
+from ._active import ActiveJob as ActiveJob
 from ._active import current_job as current_job
 from ._context import JobContext as JobContext
 from ._context import JobGroupContext as JobGroupContext

@@ -43,6 +43,8 @@ from ._interrupt import interrupt_at_every_line as interrupt_at_every_line
 from ._interrupt import interrupted_everywhere as interrupted_everywhere
 from ._invariants import Invariant as Invariant
 from ._invariants import ReferenceModel as ReferenceModel
+from ._invoke import InvokedStatus as InvokedStatus
+from ._invoke import InvokeTaskWorker as InvokeTaskWorker
 from ._job_scripts import Ask as Ask
 from ._job_scripts import AskGroup as AskGroup
 from ._job_scripts import CleanUp as CleanUp
@@ -58,6 +60,7 @@ from ._job_scripts import StartStream as StartStream
 from ._job_scripts import Step as Step
 from ._links import Link as Link
 from ._machine import TrioStateMachine as TrioStateMachine
+from ._memory_cache import MemoryCache as MemoryCache
 from ._message_strategies import messages as messages
 from ._message_strategies import payloads as payloads
 from ._network import SimulatedNetwork as SimulatedNetwork
@@ -80,3 +83,7 @@ from ._timeline import Timeline as Timeline
 from ._timeline import TimelineEvent as TimelineEvent
 from ._topologies import add_topology as add_topology
 from ._worker_machine import WorkerMachine as WorkerMachine
+from .flows import FlowBroken as FlowBroken
+from .flows import FlowPlan as FlowPlan
+from .flows import flow_plans as flow_plans
+from .flows import play_flow as play_flow

@@ -3,6 +3,7 @@
 from ._pool import WorkerPool as WorkerPool
 from ._ready import worker_ready as worker_ready
 from ._registry import WorkerRegistry as WorkerRegistry
+from ._requesting import Requesting as Requesting
 from ._runner import WorkerRunner as WorkerRunner
 from ._statistics import PoolStatistics as PoolStatistics
 from ._statistics import RunnerStatistics as RunnerStatistics

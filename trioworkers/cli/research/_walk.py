@@ -1,8 +1,10 @@
 """Which files there are under a path, and what text is in them."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import BinaryIO
 
 import attrs
 
@@ -49,18 +51,20 @@ def walk_files(
     *,
     checkpoint: Callable[[], None],
     skipped_directories: Collection[str] = SKIPPED_DIRECTORIES,
+    skipped: Collection[tuple[int, int]] = (),
 ) -> Iterator[Candidate]:
     """Yield every regular file in ``roots`` once: those that are files first.
 
     Symlinks are followed in ``roots`` only, not below: what they lead to is
     either here anyway or not asked for. Directories with a name in
     ``skipped_directories`` and virtual environments are passed over, unless they
-    are a root. A directory that can't be listed is yielded itself: to read it
+    are a root; ``skipped`` has files and directories by device and inode that are
+    passed over even then. A directory that can't be listed is yielded itself: to read it
     will fail, so that it is counted among the unreadable.
 
     ``checkpoint`` is called for each directory. The order is that of names.
     """
-    seen: set[tuple[int, int]] = set()
+    seen = set(skipped)
     directories: list[str] = []
     for root in roots:
         if os.path.isdir(root):
@@ -120,15 +124,16 @@ def _list_directory(path: str, skipped_directories: Collection[str]) -> _Listing
     )
 
 
-def read_text(candidate: Candidate, *, max_bytes: int) -> str:
-    """Return the text of a regular file, undecodable bytes replaced.
+@contextlib.contextmanager
+def open_regular(candidate: Candidate) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a regular file, unbuffered, and close it; with the size that it says it has.
 
-    Never waits for a writer, as opening a FIFO would, and never reads more than
-    ``max_bytes``, even of a file that grows meanwhile.
+    Never waits for a writer, as opening a FIFO would. The kernel's own files, as in
+    /proc, say that their size is 0 and can block for ever: read no more than was
+    promised.
 
     Raises:
-      SkippedFileError: It is unreadable, binary (holds a NUL), not a regular file, or
-        larger than ``max_bytes``.
+      SkippedFileError: It is unreadable, or not a regular file.
     """
     # The walk has looked already, but a name can be given to something else since:
     # what counts is what was opened. (Windows has neither flag, nor the danger.)
@@ -138,28 +143,44 @@ def read_text(candidate: Candidate, *, max_bytes: int) -> str:
     try:
         descriptor = os.open(candidate.path, flags)
         try:
-            data = _read_regular(descriptor, max_bytes)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise SkippedFileError("not a regular file")
+            with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                yield file, status.st_size
         finally:
             os.close(descriptor)
     except OSError as error:
         raise SkippedFileError("unreadable") from error
+
+
+def read_text(candidate: Candidate, *, max_bytes: int) -> str:
+    """Return the text of a regular file, undecodable bytes replaced.
+
+    Never reads more than ``max_bytes``, even of a file that grows meanwhile.
+
+    Raises:
+      SkippedFileError: It is unreadable, binary (holds a NUL), not a regular file, or
+        larger than ``max_bytes``.
+    """
+    with open_regular(candidate) as (file, size):
+        if size > max_bytes:
+            raise SkippedFileError("too large")
+        # Most binary files show it at once, and need no more reading.
+        data = read_exactly(file, min(size, _HEAD_BYTES))
+        if b"\0" not in data:
+            data += read_exactly(file, size - len(data))
+    if b"\0" in data:
+        raise SkippedFileError("binary")
     return data.decode("utf-8-sig", errors="replace")
 
 
-def _read_regular(descriptor: int, max_bytes: int) -> bytes:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise SkippedFileError("not a regular file")
-    # The kernel's own files, as in /proc, say that their size is 0 and can block for
-    # ever: no more is read than was promised.
-    size = status.st_size
-    if size > max_bytes:
-        raise SkippedFileError("too large")
-    with open(descriptor, "rb", closefd=False) as file:
-        # Most binary files show it at once, and need no more reading.
-        data = file.read(min(size, _HEAD_BYTES)) or b""
-        if b"\0" not in data:
-            data += file.read(size - len(data)) or b""
-    if b"\0" in data:
-        raise SkippedFileError("binary")
+def read_exactly(file: BinaryIO, size: int) -> bytes:
+    """Return the next ``size`` bytes of a file, or fewer where it ends or has none yet."""
+    data = b""
+    while len(data) < size:
+        more = file.read(size - len(data))
+        if not more:
+            break
+        data = data + more if data else more
     return data

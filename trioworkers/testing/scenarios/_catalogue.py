@@ -11,6 +11,7 @@ from .._links import Delivery
 from .._simulate import Simulation, simulate
 from ._background import background, messages
 from ._draw import Draw
+from ._graphs import graphs
 from ._jobs import circles, groups, nested_groups, single_jobs
 from ._lives import activation, departures, families, shutdown
 from ._networks import draw_network
@@ -112,6 +113,7 @@ BUILT_IN: Mapping[str, BuiltIn] = {
         OnOneRunner("families", families),
         OnOneRunner("pools", pools),
         OnOneRunner("shutdown", shutdown),
+        OnOneRunner("graphs", graphs),
         OnNetwork(
             "net-once",
             "once",
