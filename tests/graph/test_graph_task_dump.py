@@ -470,7 +470,7 @@ def test_bad_xml_gives_one_short_error(text, message):
 
 
 HOSTILE_JSON = [
-    ("[" * 100_000, "not JSON: depth limit exceeded"),
+    ("[" * 100_000, "depth"),
     ('{"anything":' + "[" * 400 + "]" * 400 + "}", "nested deeper than 250"),
     ('{"anything":' + "[" * 900 + "1" * 30 + "]" * 900 + "}", "nested too deep"),
     ('{"anything":' + "[" * 9000 + "1" * 30 + "]" * 9000 + "}", "nested too deep"),
