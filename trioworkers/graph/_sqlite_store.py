@@ -316,8 +316,9 @@ class SqliteStore:
     def entries(self, *, worker: str | None = None, limit: int = -1) -> list[CacheEntry]:
         """Return entries, the latest used first; of one worker only, if it is given."""
         rows = self._connection.execute(
-            f"{_ENTRY} WHERE ?1 IS NULL OR worker = ?1 ORDER BY used DESC, id DESC LIMIT ?2",
-            (worker, limit),
+            f"{_ENTRY} WHERE :worker IS NULL OR worker = :worker "
+            "ORDER BY used DESC, id DESC LIMIT :limit",
+            {"worker": worker, "limit": limit},
         )
         return [_entry(row) for row in rows]
 
@@ -341,10 +342,10 @@ class SqliteStore:
             run = self._connection.execute
             row = run(
                 "SELECT count(*), coalesce(sum(size), 0) FROM entry "
-                "WHERE ?1 IS NULL OR worker = ?1",
-                (worker,),
+                "WHERE :worker IS NULL OR worker = :worker",
+                {"worker": worker},
             ).fetchone()
-            run("DELETE FROM entry WHERE ?1 IS NULL OR worker = ?1", (worker,))
+            run("DELETE FROM entry WHERE :worker IS NULL OR worker = :worker", {"worker": worker})
             run("DELETE FROM body WHERE id NOT IN (SELECT id FROM entry)")
             run("DELETE FROM total")
             run("INSERT INTO total SELECT 1, coalesce(sum(size), 0), count(*) FROM entry")
