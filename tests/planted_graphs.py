@@ -14,9 +14,20 @@ from pathlib import Path
 import attrs
 import pytest
 
-from trioworkers.graph import Task, _aborts, _calls, _retry, _run, _runners, _sources, _states
+from trioworkers.graph import (
+    Task,
+    _aborts,
+    _calls,
+    _retry,
+    _routes,
+    _run,
+    _runners,
+    _sources,
+    _states,
+)
 from trioworkers.graph._phases import READY
 from trioworkers.graph._provenance import Group, ProvenanceTree
+from trioworkers.graph._wiring import join_type_of, reachable
 from trioworkers.testing.scenarios import BUILT_IN, violation_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "testing.md"
@@ -128,6 +139,29 @@ def hide_refusals(patch: Patch) -> None:
             lost(self, node, station, failure)
 
     patch.setattr(_run.GraphRun, "_lost", hide)
+
+
+@planted("P13", "what a join has no group for, as that never came to be, is missing nowhere")
+def stop_at_joins(patch: Patch) -> None:
+    def sets(wiring):
+        found = dict.fromkeys(wiring.workers, ())
+        for join in wiring.workers:
+            join_type = join_type_of(join)
+            if join_type is None:
+                continue
+
+            def before(worker, join=join, join_type=join_type):
+                if worker is join or join_type_of(worker) is None:
+                    for other in wiring.upstream(worker):
+                        if not isinstance(other, join_type):
+                            yield other
+
+            for worker in reachable([join], before):
+                if worker is not join:
+                    found[worker] += (join,)
+        return found
+
+    patch.setattr(_routes, "missing_sets", sets)
 
 
 @planted("abort", "an abort misses the last task that waits for a runner")

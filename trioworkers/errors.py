@@ -35,7 +35,7 @@
 A caller's mistake in an argument is a plain `TypeError` or `ValueError`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -49,6 +49,20 @@ def known_names(names: Iterable[str]) -> str:
         return "none"
     text = ", ".join(repr(name) for name in shown[:20])
     return text if len(shown) <= 20 else f"{text} and {len(shown) - 20} more"
+
+
+def path_text(pairs: Sequence[tuple[str, int]]) -> str:
+    """Return a provenance for a message: all of it up to twelve pairs, else both ends."""
+    shown = [f"{name}:{number}" for name, number in pairs[:6]]
+    left_out = len(pairs) - 12
+    if left_out > 0:
+        shown.append(f"... {left_out} more ...")
+    shown += [f"{name}:{number}" for name, number in pairs[max(6, len(pairs) - 6) :]]
+    return " ".join(shown)
+
+
+def _how_many(items: Sequence[object]) -> str:
+    return f"<{len(items)}>"
 
 
 class TrioWorkersError(Exception):
@@ -279,7 +293,7 @@ class GraphError(TrioWorkersError):
     """
 
     graph: str
-    failures: tuple[Any, ...]
+    failures: tuple[Any, ...] = attrs.field(repr=_how_many)
     count: int
     remedy: str = "; on_failure='collect' returns them instead"
 
@@ -304,9 +318,9 @@ class JoinError(TrioWorkersError):
     """
 
     worker: str
-    provenance: tuple[tuple[str, int], ...]
+    provenance: tuple[tuple[str, int], ...] = attrs.field(repr=path_text)
     arrived: int
-    missing: tuple[Any, ...]
+    missing: tuple[Any, ...] = attrs.field(repr=_how_many)
     count: int
     policy: str
 
@@ -316,7 +330,7 @@ class JoinError(TrioWorkersError):
         lacks = f" and lacks what should have come of {self.count}: {shown}{more}"
         return (
             f"join {self.worker!r} with policy {self.policy} has {self.arrived} inputs at "
-            f"{self.provenance!r}{lacks if self.count else ', which is too few'}. "
+            f"{path_text(self.provenance)}{lacks if self.count else ', which is too few'}. "
             "join_policy='settled' takes what there is."
         )
 

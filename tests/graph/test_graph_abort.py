@@ -74,7 +74,6 @@ async def test_unknown_and_complete_provenance(autojump_clock):
     graph = line(split, sink=B)
     async with graph.open():
         assert not graph.abort_work((("InitialTaskWorker", 9),))
-        assert not graph.abort_work(())
         chain = await graph.add_work(split, A())
         await graph.wait_completed(chain)
         assert not graph.abort_work(chain)
@@ -427,3 +426,96 @@ async def test_abort_needs_an_open_graph():
     """Otherwise it is told what to do."""
     with pytest.raises(RuntimeError, match=r"inside `async with graph[.]open"):
         Graph().abort_work((("InitialTaskWorker", 1),))
+
+
+@pytest.mark.parametrize("chain", ["abc", None, (), ("A", 1), [("A", 1)], (["A", 1],), (("A",),)])
+async def test_what_is_no_provenance_is_refused(chain):
+    """It would be found nowhere, and so seem to be complete."""
+    graph = line(fan(1), sink=B)
+    async with graph.open():
+        with pytest.raises(ValueError, match=r"a prefix is a tuple of .* pairs, not "):
+            graph.abort_work(chain)
+        with pytest.raises(ValueError, match=r"a prefix is a tuple of .* pairs, not "):
+            await graph.wait_completed(chain)
+        with pytest.raises(ValueError, match=r"a prefix is a tuple of .* pairs, not "):
+            graph.trace(chain)
+        with pytest.raises(ValueError, match=r"not \('A', 1\): of one pair, it is \(\('A', 1\),\)"):
+            graph.abort_work(("A", 1))
+
+
+async def test_the_sink_of_a_task_is_stopped_with_it(autojump_clock):
+    """It is told of the same task as a worker: also when only one of the two is left."""
+    told, chains = [], []
+
+    async def split(self, task: A):
+        self.publish_work(B(n=task.n))
+
+    async def work(self, task: B):
+        chains.append(task.provenance())
+        await trio.sleep(task.n)
+
+    async def tell(metadata, task):
+        await trio.sleep(5)
+        told.append(task.n)
+
+    splitter, worker = make(split, B), make(work)
+    graph = line(splitter, worker)
+    graph.set_sink(splitter, B, tell)
+    async with graph.open():
+        for n in (9, 1, 1):
+            await graph.add_work(splitter, A(n=n))
+        await trio.sleep(2)
+        assert graph.abort_work(chains[0])
+        assert graph.abort_work(chains[1])
+        await wait_all_tasks_blocked()
+        assert graph.abort_work(chains[1]) is False
+        assert graph.abort_work((*chains[2][:1], ("nothing", None))) is False
+        await graph.wait_completed(chains[2])
+        assert trio.current_time() == 5
+    assert told == [1]
+    assert graph.statistics().aborted == 1
+    assert_quiet(graph)
+
+
+async def test_a_sink_cannot_wait_for_its_own_task(autojump_clock):
+    """It would wait for itself, also if a worker has the task too."""
+
+    async def split(self, task: A):
+        self.publish_work(B())
+
+    async def work(self, task: B):
+        await trio.sleep(1)
+
+    async def tell(metadata, task):
+        with pytest.raises(ValueError, match="would wait for ever"):
+            await graph.wait_completed(task.provenance())
+
+    splitter = make(split, B)
+    graph = line(splitter, make(work))
+    graph.set_sink(splitter, B, tell)
+    async with graph.open():
+        await graph.add_work(splitter, A())
+
+
+async def test_what_a_join_holds_is_aborted_but_not_waited_for(autojump_clock):
+    """A part of a group is complete before the group is, which may still lose it."""
+
+    async def change(self, task: B):
+        chains.append(task.provenance())
+        await trio.sleep(10 * task.n)
+        self.publish_work(C(n=task.n))
+
+    async def gather(self, tasks: list[C]):
+        got.append(([task.n for task in tasks], tasks.missing_count))
+
+    got, chains = [], []
+    worker = fan(2)
+    graph = line(worker, make(change, C), join(gather, join_policy="settled"))
+    async with graph.open():
+        await graph.add_work(worker, A())
+        await wait_all_tasks_blocked()
+        await graph.wait_completed(chains[0])
+        assert trio.current_time() == 0
+        assert graph.statistics().held == 1
+        assert graph.abort_work(chains[0])
+    assert got == [([1], 1)]

@@ -1,11 +1,22 @@
 """Joins and merges: when they are called, with what, and what they do when inputs are missing."""
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 from flows import A, B, C, D, assert_quiet, fan, found, join, line, make, merge
 
 from trioworkers.errors import GraphError, HeldTasksError, JoinError
-from trioworkers.graph import Graph, InitialTaskWorker, Joined, TaskWorker, at_least
+from trioworkers.graph import (
+    Graph,
+    InitialTaskWorker,
+    Joined,
+    JoinedTaskWorker,
+    Merged,
+    Task,
+    TaskWorker,
+    at_least,
+)
 
 
 def total(seen=None):
@@ -326,6 +337,127 @@ async def test_failed_join_is_missing_in_the_next(autojump_clock):
         assert names == (["Some", "Total", "Outer"] if policy == "all" else ["Some", "Total"])
 
 
+def nested(read, more, policy):
+    """Return a graph in which one join is on ``more``, the other on the initial task."""
+
+    async def same(self, task: C):
+        await trio.sleep(1)
+        self.publish_work(C(n=task.n))
+
+    async def outer(self, tasks: list[D]):
+        self.publish_work(A(n=100 * tasks.missing_count + len(tasks)))
+
+    more = make(more, C)
+    return line(
+        fan(4),
+        make(read, B),
+        more,
+        make(same, C),
+        join(total(), D, on=type(more)),
+        join(outer, A, join_policy=policy),
+        sink=A,
+    )
+
+
+async def read_it(self, task: B):
+    """Pass a task on."""
+    await trio.sleep(task.n)
+    self.publish_work(B(n=task.n))
+
+
+async def read_or_fail(self, task: B):
+    """Pass a task on, but not the second."""
+    if task.n == 1:
+        raise KeyError("read")
+    self.publish_work(B(n=task.n))
+
+
+async def two_each(self, task: B):
+    """Publish two."""
+    for _ in range(2):
+        self.publish_work(C(n=task.n))
+
+
+async def two_or_fail(self, task: B):
+    """Publish two, but not for the second."""
+    await two_each(self, task)
+    if task.n == 1:
+        raise KeyError("two")
+
+
+async def one_and_fail(self, task: B):
+    """Yield two, but only one for the second."""
+    yield C(n=task.n)
+    if task.n == 1:
+        raise KeyError("one")
+    yield C(n=task.n)
+
+
+@pytest.mark.parametrize(
+    ("read", "more", "groups"),
+    [
+        (read_or_fail, two_each, 6),
+        (read_it, two_or_fail, 6),
+        (read_it, one_and_fail, 7),
+    ],
+    ids=["above", "at", "at a source"],
+)
+async def test_what_an_inner_join_has_no_group_for_is_missing_in_the_outer(
+    read, more, groups, autojump_clock
+):
+    """A group of the inner one that never came to be can't say that it lacks something."""
+    graph = nested(read, more, "settled")
+    (failure,) = await graph.run([A()], on_failure="collect")
+    assert isinstance(failure.error, KeyError)
+    assert found(graph) == [100 + groups]
+    for policy in "all", at_least(8):
+        graph = nested(read, more, policy)
+        failures = await graph.run([A()], on_failure="collect")
+        assert [type(failure.error) for failure in failures] == [KeyError, JoinError]
+        assert "lacks what should have come of 1: " in str(failures[1].error)
+        assert found(graph) == []
+
+
+@pytest.mark.parametrize("policy", ["all", "settled"])
+async def test_what_is_aborted_above_an_inner_join_is_missing_in_the_outer(policy, autojump_clock):
+    """Once for each task above the inner groups, and once for each of these."""
+    graph = nested(read_it, two_each, policy)
+    async with graph.open(on_failure="collect") as running:
+        pair = await graph.add_work(graph.get_entry_workers()[0], A())
+        await trio.sleep(0.5)
+        for number in 2, 3:  # which are read
+            assert graph.abort_work((pair[0], ("Split", number)))
+        await trio.sleep(3)
+        assert graph.abort_work((pair[0], ("Split", 4)))  # of which two groups are there
+    assert found(graph) == ([] if policy == "all" else [402])
+    assert [type(failure.error) for failure in running.failures] == (
+        [JoinError] if policy == "all" else []
+    )
+
+
+async def test_joins_in_a_circle_that_fail_with_nothing_end(autojump_clock):
+    """As those do that their policy fails: each once with what has come, and once without."""
+    calls = []
+
+    async def one(self, tasks: list[B | D]):
+        calls.append(("one", len(tasks), tasks.missing_count))
+        raise KeyError("one")
+
+    async def two(self, tasks: list[C]):
+        calls.append(("two", len(tasks), tasks.missing_count))
+        raise KeyError("two")
+
+    first = join(one, C, join_policy="settled")
+    second = join(two, D, join_policy="settled")
+    graph = line(fan(2), first, second)
+    graph.set_dependency(second, first)
+    with trio.fail_after(10):
+        failures = await graph.run([A()], on_failure="collect")
+    assert [failure.worker for failure in failures] == ["One", "Two", "One"]
+    assert calls == [("one", 2, 0), ("two", 0, 1), ("one", 0, 1)]
+    assert_quiet(graph)
+
+
 async def test_joins_in_a_circle_fail_once_each(autojump_clock):
     """A failure that would be missing from its own cause ends."""
 
@@ -518,3 +650,69 @@ async def test_merge_takes_subclasses(autojump_clock):
     graph.set_sink(last, D)
     await graph.run([A()])
     assert found(graph) == [2]
+
+
+class Numbers(Task):
+    all: list[B]
+    other: Sequence[B] | None = None
+
+
+class Sorted(Task):
+    by_type: dict[str, list[B]] | None
+
+
+async def test_what_joins_get_may_be_kept_in_fields(autojump_clock):
+    """As the plain list or dict; the handler has seen what is missing all the same."""
+    missing = []
+
+    async def one_fails(self, task: B):
+        if task.n == 1:
+            raise ValueError
+        self.publish_work(task.copy_public())
+
+    async def all_of(self, tasks: list[B]):
+        missing.append(tasks.missing_count)
+        self.publish_work(Numbers(all=tasks, other=tasks), tasks[0])
+
+    async def sorted_by(self, tasks: dict[str, list[B]]):
+        missing.append(tasks.missing_count)
+        self.publish_work(Sorted(by_type=tasks))
+
+    wanted = [B(n=0), B(n=2)]
+    for last, output, parts in (
+        (join(all_of, Numbers, join_policy="settled"), Numbers, [wanted, wanted]),
+        (
+            merge(sorted_by, Sorted, merged_types=[B], join_policy="settled"),
+            Sorted,
+            [{"B": wanted}],
+        ),
+    ):
+        graph = line(fan(3), make(one_fails, B), last, sink=output)
+        await graph.run([A()], on_failure="collect")
+        (task,) = graph.get_output_tasks()
+        values = list(vars(task).values())[: len(parts)]
+        assert values == parts
+        assert {type(value) for value in values} <= {list, dict}
+        assert output.from_json(task.to_json()) == task == output.from_xml(task.to_xml())
+    assert missing == [1, 1]
+
+
+def test_what_is_in_a_join_is_checked_in_fields_as_ever():
+    """A list of something else is none of B; other subclasses of list are refused."""
+    with pytest.raises(TypeError, match=r"Numbers.all\[0\]: expected B, got A"):
+        Numbers(all=Joined([A()]))
+    with pytest.raises(TypeError, match=r"Numbers.all: expected list, got dict"):
+        Numbers(all=Merged())
+    with pytest.raises(TypeError, match=r"Numbers.all: expected list, got Mine"):
+        Numbers(all=type("Mine", (list,), {})())
+
+
+def test_join_without_join_type_is_told_so():
+    """When it is made, as it may be a parameter."""
+
+    class Last(JoinedTaskWorker):
+        async def consume_work_joined(self, tasks: list[A]): ...
+
+    with pytest.raises(TypeError, match=r"Last.join_type isn't set: .* = InitialTaskWorker`"):
+        Last()
+    assert Last(join_type=InitialTaskWorker).join_type is InitialTaskWorker

@@ -457,3 +457,21 @@ async def test_error_of_a_handler_that_is_stopped_with_the_run(autojump_clock):
         with trio.move_on_after(1):
             await line(make(work)).run([A()])
     assert caught.group_contains(KeyError, match="clean-up")
+
+
+async def test_wrong_arguments_are_refused_at_once(autojump_clock):
+    """Of `Graph`, of `add_work`; and a block that was not entered has no failures."""
+    with pytest.raises(TypeError, match="strict must be True or False, not 'no'"):
+        Graph(strict="no")
+    with pytest.raises(TypeError, match="random must be a function that gives numbers, not 3"):
+        Graph(random=3)
+    split = fan(1)
+    graph = line(split, sink=B)
+    block = graph.open()
+    with pytest.raises(RuntimeError, match="has not begun: enter it, with `async with`, first"):
+        _ = block.failures
+    async with graph.open():
+        with pytest.raises(TypeError, match="metadata must be a dict or None, not 'meta'"):
+            await graph.add_work(split, A(), "meta")
+        with pytest.raises(TypeError, match="status_callback must be callable or None, not 'x'"):
+            await graph.add_work(split, A(), {}, "x")

@@ -1,12 +1,15 @@
 """Retries: when there is one, what it costs, and that nothing is said twice."""
 
 import threading
+import weakref
+from contextvars import ContextVar
 
 import pytest
 import trio
 from flows import A, B, C, assert_quiet, fan, found, line, make
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
 
 from trioworkers.graph._retry import MAX_BACKOFF, RetryPolicy
 
@@ -160,3 +163,31 @@ async def test_thread_handlers_are_tried_again():
     graph = line(make(flaky, B, num_retries=2, backoff=0.0), sink=B)
     await graph.run([A()])
     assert found(graph) == [3]
+
+
+async def test_waiting_keeps_nothing_of_what_has_failed(autojump_clock):
+    """Neither what the handler has set in its context, nor what it has published."""
+    mine: ContextVar[object] = ContextVar("mine")
+    kept = []
+
+    class Thing:
+        pass
+
+    async def fail(self, task: A):
+        if task.retry_count == 0:
+            thing = Thing()
+            mine.set(thing)
+            kept.append(weakref.ref(thing))
+            output = B()
+            kept.append(weakref.ref(output))
+            self.publish_work(output)
+            raise KeyError("again")
+
+    worker = make(fail, B, num_retries=1, backoff=100.0)
+    graph = line(worker, random=lambda: 0.9, sink=B)
+    async with graph.open():
+        await graph.add_work(worker, A())
+        await wait_all_tasks_blocked()
+        assert graph.statistics().retrying == 1
+        assert [one() for one in kept] == [None, None]
+    assert_quiet(graph)

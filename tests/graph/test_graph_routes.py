@@ -1,9 +1,10 @@
 """Properties of what is found out about a graph, against a plain definition of it."""
 
 import itertools
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trioworkers.errors import GraphFaultsError
@@ -55,26 +56,97 @@ def graphs(draw):
     return graph, [(workers[up], workers[down]) for up, down in edges]
 
 
-def lacks(edges, start, join, seen=()):
-    """Return whether a path leads from a worker to a join that nothing on the way cuts."""
-    for up, down in edges:
-        if up is start and not isinstance(start, join.join_type):
-            if down is join:
-                return True
-            passes = down not in seen and not isinstance(down, Join)
-            if passes and lacks(edges, down, join, (*seen, down)):
-                return True
-    return False
+def kinds_then(kinds, worker):
+    """Return the kinds of pairs in a provenance with one more, without those that it hides.
+
+    A join goes back to the last pair of its kind, which a pair of that kind right
+    after another always is.
+    """
+    if not isinstance(worker, Red):
+        return kinds
+    while kinds and isinstance(worker, kinds[-1]):
+        kinds = kinds[:-1]
+    return (*kinds, type(worker))
 
 
+def lacking(edges, start):
+    """Return the joins where a task of ``start`` leads to a group that is there before it.
+
+    That is found by following all ways of what may come of it, with the pairs that
+    are added to its provenance and that joins take off.
+    """
+    found = set()
+    pending = [(start, kinds_then((), start))]
+    for worker, kinds in pending:
+        for up, down in edges:
+            if up is not worker:
+                continue
+            left = kinds
+            if isinstance(down, Join):
+                while left and not issubclass(left[-1], down.join_type):
+                    left = left[:-1]
+                if not left:
+                    found.add(down)
+                    continue
+            after = down, kinds_then(left, down)
+            if after not in pending:
+                pending.append(after)
+    return found - {start}
+
+
+@settings(max_examples=400)
 @given(graphs())
 def test_what_is_missing_where_is_as_defined(drawn):
-    """A join lacks what some path would have brought it, whether or not the graph has faults."""
+    """A join lacks what some way would have brought it, whether or not the graph has faults."""
     graph, edges = drawn
-    joins = [worker for worker in graph.workers if isinstance(worker, Join)]
     for worker, missing in missing_sets(graph._wiring).items():
-        lacking = [join for join in joins if join is not worker and lacks(edges, worker, join)]
-        assert list(missing) == lacking
+        expected = lacking(edges, worker)
+        assert list(missing) == [join for join in graph.workers if join in expected]
+
+
+def test_nested_joins_are_seen_through_where_they_have_no_group():
+    """What is lost above that which a join joins on, or there, is missing from the next join."""
+    top, blue, last = Red(), Blue(), Red()
+    inner, outer = Join(join_type=Blue), Join(join_type=InitialTaskWorker)
+    graph = Graph().add_workers(top, blue, last, inner, outer)
+    graph.set_dependency(top, blue).next(last).next(inner).next(outer)
+    assert missing_sets(graph._wiring) == {
+        top: (outer,),
+        blue: (outer,),
+        last: (inner,),
+        inner: (outer,),
+        outer: (),
+    }
+
+
+def test_many_nested_joins_are_seen_through_soon():
+    """Its cost doesn't grow with the number of ways."""
+    kinds = [type(f"Kind{number}", (Red,), {}) for number in range(300)]
+    splits, end = [kind() for kind in kinds], Blue()
+    joins = [Join(join_type=kind) for kind in reversed(kinds)]
+    graph = Graph().add_workers(*splits, end, *joins)
+    for up, down in itertools.pairwise([*splits, end, *joins]):
+        graph.set_dependency(up, down)
+    began = time.process_time()
+    found = missing_sets(graph._wiring)
+    assert time.process_time() - began < 5
+    assert found[end] == (joins[0],)
+    assert found[splits[0]] == ()
+    for number in range(1, 300):
+        assert found[splits[number]] == (joins[300 - number],)
+
+
+async def test_a_long_chain_starts_soon(autojump_clock):
+    """Its cost doesn't grow faster than the graph does, or not by much."""
+    workers = [Red() for _ in range(1000)]
+    graph = Graph().add_workers(*workers).set_entry(workers[0])
+    for up, down in itertools.pairwise(workers):
+        graph.set_dependency(up, down)
+    graph.set_sink(workers[-1], Item)
+    began = time.process_time()
+    graph.check()
+    await graph.run([Item()])
+    assert time.process_time() - began < 2
 
 
 @given(graphs())

@@ -81,7 +81,17 @@ async def test_initial_tasks_from_all_kinds_of_iterables(autojump_clock):
         (lambda split, other: [(other, B())], ValueError, "is no entry"),
         (lambda split, other: [(split, C())], ValueError, "takes A, not C"),
         (lambda split, other: [C()], ValueError, "no entry takes a C"),
-        (lambda split, other: [task := A(), task], ValueError, "published before.*copy_public"),
+        (
+            lambda split, other: [task := A(), task],
+            ValueError,
+            "tasks twice: give task.copy_public",
+        ),
+        (lambda split, other: (x for x in [1]), TypeError, "pairs of worker and task"),
+        (
+            lambda split, other: iter([task := A(), task]),
+            ValueError,
+            "published before.*copy_public",
+        ),
     ],
 )
 async def test_wrong_initial_tasks_are_refused(autojump_clock, items, error, says):

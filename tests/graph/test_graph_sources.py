@@ -193,3 +193,81 @@ async def test_joins_that_run_count_in_the_window(autojump_clock):
     await graph.run(tasks())
     assert max(most) == 2
     assert graph.statistics().done == 100
+
+
+async def test_add_work_goes_on_as_soon_as_there_is_room(autojump_clock):
+    """One place is enough, as all the others may be waiting for what is added next."""
+    come = trio.Event()
+
+    async def wait(self, task: A):
+        if task.n == 8:
+            come.set()
+        elif task.n:
+            await come.wait()
+        else:
+            await trio.sleep(1)
+
+    worker = make(wait)
+    graph = line(worker, window=8)
+    with trio.fail_after(10):
+        async with graph.open():
+            for n in range(9):
+                await graph.add_work(worker, A(n=n))
+        await graph.run([A(n=n) for n in range(9)])
+
+
+async def test_who_waits_for_room_is_not_forgotten(autojump_clock):
+    """One who was let go on and then can't leaves the room to the next."""
+    hold, same, added = trio.Event(), A(n=1), []
+
+    async def wait(self, task: A):
+        if not task.n:
+            await hold.wait()
+        else:
+            await trio.sleep_forever()
+
+    worker = make(wait)
+    graph = line(worker, window=3)
+
+    async def add(task):
+        try:
+            added.append(await graph.add_work(worker, task))
+        except ValueError:
+            added.append("refused")
+
+    async with graph.open():
+        with trio.fail_after(10):
+            await graph.add_work(worker, A(n=0))
+            await graph.add_work(worker, A(n=0))
+            await graph.add_work(worker, A(n=1))
+            async with trio.open_nursery() as nursery:
+                for task in (same, same, A(n=1)):
+                    nursery.start_soon(add, task)
+                    await wait_all_tasks_blocked()
+                assert not added
+                hold.set()
+        assert [type(one) for one in added] == [tuple, str, tuple]
+        for number in range(3, 6):
+            graph.abort_work((("InitialTaskWorker", number),))
+
+
+async def test_a_generator_is_closed_when_run_leaves(autojump_clock):
+    """What it has open doesn't wait for the garbage collector."""
+    closed = []
+
+    def numbers(worker):
+        try:
+            for n in range(10**9):
+                yield worker, A(n=n)
+        finally:
+            closed.append(True)
+
+    async def stop(self, task: A):
+        if task.n == 30:
+            raise SystemExit
+
+    worker = make(stop)
+    given = numbers(worker)
+    with pytest.raises(SystemExit):
+        await line(worker, window=5).run(given, on_failure="collect")
+    assert closed == [True]

@@ -1,8 +1,11 @@
 """State of workers and initial tasks, and watches: seen when the work succeeds, gone with it."""
 
+import sys
+import threading
+
 import pytest
 import trio
-from flows import A, B, C, assert_quiet, fan, found, line, make
+from flows import A, B, C, D, assert_quiet, fan, found, join, line, make
 
 from trioworkers.errors import NotAttachedError
 
@@ -230,3 +233,204 @@ async def test_those_that_collide_are_retried(autojump_clock):
     await graph.run([A()])
     assert sorted(found(graph)) == list(range(1, 11))
     assert_quiet(graph)
+
+
+async def test_sources_have_no_state(autojump_clock):
+    """What they have yielded can't be taken back, so that nobody could say what counts."""
+
+    async def give(self, task: A):
+        for look in (lambda: self.get_state(task), lambda: self.get_worker_state(task.prefix(1))):
+            with pytest.raises(TypeError, match=r"Give.get_\w*state\(\) was called in Give, a sou"):
+                look()
+        yield B(n=1)
+        with pytest.raises(TypeError, match="keep the state in a worker that takes what the sour"):
+            self.get_state(task)
+
+    graph = line(make(give, B), sink=B)
+    await graph.run([A()])
+    assert found(graph) == [1]
+
+
+async def test_reruns_are_counted(autojump_clock):
+    """Those that collide are called again, and the statistics tell of it."""
+    calls = []
+
+    async def count(self, task: B):
+        calls.append(task.n)
+        state = self.get_worker_state(task.prefix(1))
+        await trio.sleep(1)
+        state["n"] = state.get("n", 0) + 1
+
+    began = trio.current_time()
+    graph = line(fan(10), make(count))
+    await graph.run([A()])
+    now = graph.statistics().workers["Count"]
+    assert (now.done, now.reruns, now.retries, len(calls)) == (10, 9, 0, 19)
+    assert trio.current_time() - began == pytest.approx(10)  # they take turns
+
+
+@pytest.mark.parametrize("where", ["worker", "shared"])
+async def test_state_that_cannot_be_copied_is_named(autojump_clock, where):
+    """With whose it is, the prefix and the key."""
+
+    async def keep(self, task: B):
+        is_shared = where == "shared"
+        state = self.get_state(task) if is_shared else self.get_worker_state(task.prefix(1))
+        state["fine"] = 1
+        state["guard"] = threading.Lock()
+        await trio.sleep(task.n)
+
+    failures = await line(fan(2), make(keep)).run([A()], on_failure="collect")
+    (failure,) = failures
+    whose = "the shared state" if where == "shared" else "the state of Keep"
+    assert isinstance(failure.error, TypeError)
+    assert str(failure.error).startswith(f"{whose} for (('InitialTaskWorker', 1),) can't be copied")
+    assert "because of ['guard'], a lock: " in str(failure.error)
+
+
+async def test_state_with_a_key_that_cannot_be_copied(autojump_clock):
+    """It is as well told."""
+
+    async def keep(self, task: B):
+        self.get_worker_state(task.prefix(1))[threading.Lock()] = 1
+        await trio.sleep(task.n)
+
+    (failure,) = await line(fan(2), make(keep)).run([A()], on_failure="collect")
+    assert "because of one of its keys" in str(failure.error)
+
+
+async def test_state_after_the_handler_has_ended(autojump_clock):
+    """Changes would be lost: so it is refused, also in another worker's name."""
+    looked = []
+
+    async def leave(self, task: A):
+        async def look():
+            await trio.sleep(1)
+            for worker in (self, other):
+                for call in (
+                    lambda: worker.get_state(task),  # noqa: B023 - called at once
+                    lambda: worker.get_worker_state(task.prefix(1)),  # noqa: B023
+                ):
+                    with pytest.raises(NotAttachedError, match="after the handler had ended"):
+                        call()
+            looked.append(self.get_metadata(task))
+
+        nursery.start_soon(look)
+        self.publish_work(B(n=1))
+
+    async def wait(self, task: B):
+        await trio.sleep(2)
+
+    other = make(wait)
+    graph = line(make(leave, B), other)
+    async with trio.open_nursery() as nursery:
+        await graph.run([A()])
+    assert looked == [{}]
+
+
+async def test_metadata_is_a_copy(autojump_clock):
+    """Of a failing try nothing is seen, neither by the next one nor by who gave it."""
+    seen = []
+
+    async def look(self, task: A):
+        metadata = self.get_metadata(task)
+        seen.append(dict(metadata))
+        metadata["tries"] = task.retry_count + 1
+        if task.retry_count == 0:
+            raise KeyError("again")
+
+    given = {"who": "me"}
+    worker = make(look, num_retries=1, backoff=0.0)
+    async with line(worker).open() as opened:
+        await opened._graph.add_work(worker, A(), given)
+    assert seen == [{"who": "me"}] * 2
+    assert given == {"who": "me"}
+
+
+async def test_wrong_arguments_are_refused(autojump_clock):
+    """With the remedy."""
+    told = []
+
+    async def ask(self, task: A):
+        for what in ("a", None, 3):
+            for method in (self.get_metadata, self.get_state, self.notify_status):
+                with pytest.raises(TypeError, match=r"Ask.\w+\(\) takes a Task, .* consume_work"):
+                    method(what)
+        with pytest.raises(TypeError, match=r"a message that is a str or None, not 3: give it as"):
+            self.notify_status(task, 3)
+        self.notify_status(task)
+        self.notify_status(task, "fine", 3)
+
+    worker = make(ask)
+    graph = line(worker)
+    async with graph.open():
+        await graph.add_work(worker, A(), None, lambda *args: told.append(args[-2:]))
+    assert told == [(None, None), ("fine", 3)]
+
+
+async def test_state_of_prefixes_of_all_lengths(autojump_clock):
+    """Far down a cycle, where a join goes on with it, whatever was asked for before."""
+    seen = []
+
+    async def go(self, task: A):
+        chain = task.provenance()
+        assert [task.prefix(n) for n in range(10)] == [chain[:n] for n in range(10)]
+        for length in range(1, len(chain) + 1):
+            state = self.get_worker_state(chain[:length])
+            state["n"] = state.get("n", 0) + 1
+            seen.append((len(chain), length, state["n"]))
+        self.publish_work(A(n=task.n - 1) if task.n else B())
+
+    async def gather(self, tasks: list[B]):
+        assert tasks.prefix == tasks[0].prefix(2)
+        self.publish_work(C(n=5))
+
+    async def again(self, task: C):
+        chain = task.provenance()
+        assert len(chain) == 3 + 5 - task.n
+        assert [task.prefix(n) for n in range(10)] == [chain[:n] for n in range(10)]
+        for length in range(1, len(chain) + 1):
+            assert self.get_worker_state(chain[:length]).setdefault("n", task.n) >= task.n
+        if task.n:
+            self.publish_work(C(n=task.n - 1))
+
+    begin = make(_begin, A)
+    go, again = make(go, A, B), make(again, C)
+    graph = line(begin, go, join(gather, C, on=type(begin)), again)
+    graph.set_dependency(go, go)
+    graph.set_dependency(again, again)
+    await graph.run([D()])
+    assert seen == [(d, k, min(d - 1, d - k + 1)) for d in range(2, 10) for k in range(1, d + 1)]
+    assert_quiet(graph)
+
+
+async def _begin(self, task: D):
+    self.publish_work(A(n=7))
+
+
+async def test_short_prefixes_cost_the_same_at_any_depth(autojump_clock):
+    """The state of an initial task is looked up in each round of a cycle."""
+    steps = []
+
+    def count(frame, event, arg):
+        steps[-1] += 1  # calls, also of what is written in C
+
+    async def go(self, task: A):
+        steps.append(0)
+        sys.setprofile(count)
+        try:
+            self.get_worker_state(task.prefix(1))
+            self.get_worker_state(task.prefix(2))
+            self.get_state(task.previous_input_task() or task)
+        finally:
+            sys.setprofile(before)
+        if task.n:
+            self.publish_work(A(n=task.n - 1))
+
+    before = sys.getprofile()
+    go = make(go, A)
+    graph = line(go)
+    graph.set_dependency(go, go)
+    await graph.run([A(n=200)])
+    assert len(steps) == 201
+    assert max(steps[10:]) < 2 * min(steps[5:10])

@@ -2,6 +2,7 @@
 
 import copy
 import enum
+import functools
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from typing import (  # noqa: UP035 - as in older code
@@ -714,3 +715,43 @@ def test_task_can_be_pickled():
     assert other == third
     assert other.provenance() == third.provenance()
     assert other.find_input_task(Tagged).text == "second"
+
+
+def test_init_of_ones_own_is_refused():
+    """It would stand in for the one that sets the fields."""
+    with pytest.raises(TypeError, match=r"Mine.__init__: every subclass of Task .*post_init__\(se"):
+
+        class Mine(Task):
+            text: str = "x"
+
+            def __init__(self, text):
+                super().__init__(text=text)
+
+    class Later(Query):
+        def __attrs_post_init__(self):
+            self.text = self.text.lower()
+
+    assert Later(text="A").text == "a"
+
+
+def test_copies_are_without_what_properties_have_cached():
+    """Fields may be changed in the copy; what else was set stays."""
+
+    class Sized(Query):
+        @functools.cached_property
+        def size(self):
+            return len(self.text)
+
+        def __attrs_post_init__(self):
+            self.more = 1
+
+    class Longer(Sized):
+        pass
+
+    first = Longer(text="abc")
+    assert first.size == 3
+    for deep in (False, True):
+        second = first.copy_public(deep=deep)
+        assert (second.text, second.more, second) == ("abc", 1, first)
+        second.text = "abcd"
+        assert (second.size, first.size) == (4, 3)

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 import trio
@@ -426,3 +427,45 @@ def test_in_a_process_of_its_own(has_terminal, progress):
         return
     text = talk([sys.executable, "-c", code], {"> ": "three\n"})
     assert "answered three text/html" in text, text
+
+
+async def test_plain_def_asks_without_await():
+    """It waits in its thread; the first error is the caller's, too."""
+
+    def ask(self, task: A):
+        data, kind = self.request_user_input(
+            task=task, instruction="?", accepted_mime_types=["*/*"]
+        )
+        self.publish_work(B(n=len(data)))
+        assert kind == "text/plain"
+        with pytest.raises(TypeError, match="takes a Task first, not 1"):
+            self.request_user_input(1, "?")
+        with pytest.raises(NoAnswerError):
+            self.request_user_input(task, "?", ["text/none"], timeout=0)
+
+    def answer(_, request):
+        if request.accepts("text/plain"):
+            request.answer("abc", "text/plain")
+
+    graph = line(make(ask, B), sink=B)
+    graph.set_user_request_callback(answer)
+    await graph.run([A()])
+    assert found(graph) == [3]
+
+
+async def test_foreign_thread_is_told_that_it_is_one():
+    """Nobody would know which task is meant."""
+
+    def ask(self, task: A):
+        def elsewhere():
+            with pytest.raises(NotAttachedError, match="outside of any handler"):
+                self.request_user_input(task, "?")
+            told.append(True)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+
+    told = []
+    await line(make(ask)).run([A()])
+    assert told == [True]

@@ -1,14 +1,23 @@
 """Tests of `TaskWorker`: its fields, what it takes, and its face outside a run."""
 
 import functools
+import re
+import types
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import attrs
 import pytest
 
 from trioworkers.errors import NotAttachedError
-from trioworkers.graph import Graph, InitialTaskWorker, JoinedTaskWorker, Task, TaskWorker
+from trioworkers.graph import (
+    Graph,
+    InitialTaskWorker,
+    Joined,
+    JoinedTaskWorker,
+    Task,
+    TaskWorker,
+)
 
 
 class Query(Task):
@@ -378,7 +387,7 @@ def test_building_outside_a_graph_says_what_to_do():
         Planner().sink(Plan)
 
 
-@pytest.mark.parametrize("prefix", [(), [("a", 1)], "a", None])
+@pytest.mark.parametrize("prefix", [(), [("a", 1)], "a", None, ("a", 1), (("a", 1), "b")])
 def test_prefix_must_be_a_path(prefix):
     """A tuple, and not empty."""
     for call in (Planner().watch, Planner().unwatch, Planner().get_worker_state, Planner().trace):
@@ -416,3 +425,161 @@ def test_calls_go_to_the_run():
         ("trace", worker, prefix),
         ("print", worker, "a 1"),
     ]
+
+
+# -- Handlers that come from elsewhere -----------------------------------------
+
+
+def test_init_of_ones_own_is_refused():
+    """It would stand in for the one that sets the fields, and defaults would be lost."""
+    with pytest.raises(
+        TypeError, match=r"Mine.__init__: .*`client: Any = None`.* goes into init\("
+    ):
+
+        class Mine(TaskWorker):
+            num_retries: int = 3
+
+            def __init__(self, client=None, **data):
+                super().__init__(**data)
+                self.client = client
+
+            async def consume_work(self, task: Query): ...
+
+
+def test_handler_of_a_mixin_says_what_is_taken():
+    """And not that of the base class whose handler it replaces."""
+
+    class Base(TaskWorker):
+        async def consume_work(self, task: Query): ...
+
+    class Mixin:
+        async def consume_work(self, task: Plan): ...
+
+    class Lists:
+        async def consume_work_joined(self, tasks: list[Plan]): ...
+
+    class Mixed(Mixin, Base):
+        pass
+
+    class Further(Mixed):
+        pass
+
+    class Join(JoinedTaskWorker):
+        join_type = InitialTaskWorker
+
+        async def consume_work_joined(self, tasks: list[Query]): ...
+
+    class MixedJoin(Lists, Join):
+        pass
+
+    for cls in (Mixed, Further, MixedJoin):
+        assert cls().get_task_class() is Plan
+    assert (Base().get_task_class(), Join().get_task_class()) == (Query, Query)
+
+
+T = TypeVar("T", bound=Task)
+S = TypeVar("S", bound=Task)
+
+
+class Step(TaskWorker, Generic[T]):
+    async def consume_work(self, task: T): ...
+
+
+class Steps(JoinedTaskWorker, Generic[T, S]):
+    join_type = InitialTaskWorker
+
+    async def consume_work_joined(self, tasks: Joined[T | S]): ...
+
+
+class Turned(Steps[S, T], Generic[T, S]):
+    pass
+
+
+class Fixed(Step[Plan], Generic[T]):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("bases", "taken"),
+    [
+        ((Step[Query],), [Query]),
+        ((Step[Query | Plan],), [Query, Plan]),
+        ((Steps[Query, Plan],), [Query, Plan]),
+        ((Turned[Query, Plan],), [Plan, Query]),
+        ((Fixed[Query],), [Plan]),
+    ],
+)
+def test_generic_workers_take_what_the_subclass_says(bases, taken):
+    """Also of a subclass of that, and through several generic classes."""
+    cls = types.new_class("Mine", bases)
+    assert cls().get_task_classes() == taken
+    assert type("More", (cls,), {})().get_task_classes() == taken
+    assert Fixed().get_task_classes() == [Plan]
+
+
+def test_generic_worker_in_a_function():
+    """Names in it are known when the subclass is made."""
+    X = TypeVar("X", bound=Task)
+
+    class Local(TaskWorker, Generic[X]):
+        async def consume_work(self, task: "X | SubPlan"): ...
+
+    class Mine(Local[Query]):
+        pass
+
+    assert Mine().get_task_classes() == [Query, SubPlan]
+
+
+def test_generic_worker_without_a_class_is_told_so():
+    """In brackets."""
+    for worker in (Step(), Steps(), type("Mine", (Step,), {})()):
+        with pytest.raises(TypeError, match=r"takes ~T, and nobody .*`class Sorter\(Step\[Query"):
+            worker.get_task_classes()
+
+
+def test_callable_object_is_no_handler():
+    """It would get no ``self``."""
+
+    class Call:
+        def __call__(self, task): ...
+
+    for handler in (Call(), print, property(print), int):
+        with pytest.raises(TypeError, match=r"Bad.consume_work must be a method, not <"):
+            type("Bad", (TaskWorker,), {"consume_work": handler})
+
+
+async def test_plain_function_that_returns_a_coroutine_fails():
+    """As a sync decorator makes one of an async handler."""
+
+    def decorated(function):
+        @functools.wraps(function)
+        def call(*args):
+            return function(*args)
+
+        return call
+
+    class Mine(TaskWorker):
+        @decorated
+        async def consume_work(self, task: Query): ...
+
+    worker = Mine()
+    graph = Graph().add_worker(worker).set_entry(worker)
+    (failure,) = await graph.run([Query(text="")], on_failure="collect")
+    assert re.search(
+        r"Mine.consume_work is a plain `def`, .* returned a coroutine. Make", str(failure.error)
+    )
+
+
+async def test_consumer_must_be_a_worker():
+    """What is none is told so, hashable or not."""
+
+    class Mine(Planner):
+        async def consume_work(self, task: Query):
+            for consumer in (task, [self], type(self), "Mine"):
+                with pytest.raises(TypeError, match="consumer= is the worker of this graph that"):
+                    self.publish_work(Plan(), consumer=consumer)
+
+    worker = Mine()
+    graph = Graph().add_worker(worker).set_entry(worker)
+    worker.sink(Plan)
+    await graph.run([Query(text="")])

@@ -47,7 +47,6 @@ ABSENT = {
     "AsyncQueueBus.init": "takes options of its own, not arguments for a base class",
     "LLMTaskWorker": _NO_LLM,
     "CachedLLMTaskWorker": _NO_LLM,
-    "TaskWorker.request_user_input": "is awaited, since nobody knows when a person answers",
 }
 
 
@@ -165,6 +164,8 @@ def _default_complaint(parameter: inspect.Parameter, default: ast.expr | None) -
     if default is None:
         return None
     expected = ast.literal_eval(default)
+    if isinstance(expected, list):
+        expected = tuple(expected)  # ours are not changed by accident
     if parameter.default is parameter.empty:
         return f"{parameter.name!r} has no default"
     if expected is not ... and parameter.default != expected:

@@ -6,10 +6,10 @@ from ._cache import ResultCache as ResultCache
 from ._cached_worker import CachedTaskWorker as CachedTaskWorker
 from ._failures import TaskFailure as TaskFailure
 from ._graph import Graph as Graph
-from ._graph import InitialTask as InitialTask
 from ._graph_request import GraphRequest as GraphRequest
 from ._graph_request import GraphTask as GraphTask
 from ._graph_worker import GraphWorker as GraphWorker
+from ._initial import InitialTask as InitialTask
 from ._job_task_worker import JobTaskWorker as JobTaskWorker
 from ._join_policy import AtLeast as AtLeast
 from ._join_policy import Joined as Joined
@@ -19,11 +19,11 @@ from ._join_policy import at_least as at_least
 from ._joins import JoinedTaskWorker as JoinedTaskWorker
 from ._joins import MergedTaskWorker as MergedTaskWorker
 from ._open_graph import OpenGraph as OpenGraph
+from ._provenance import ProvenanceChain as ProvenanceChain
 from ._sqlite_cache import SqliteCache as SqliteCache
 from ._sqlite_cache import open_sqlite_cache as open_sqlite_cache
 from ._statistics import GraphStatistics as GraphStatistics
 from ._statistics import TaskWorkerStatistics as TaskWorkerStatistics
-from ._task import ProvenanceChain as ProvenanceChain
 from ._task import Task as Task
 from ._trace import Trace as Trace
 from ._trace import TracedTask as TracedTask

@@ -7,7 +7,7 @@ from trio.lowlevel import enable_ki_protection
 from ..errors import TaskAbortedError
 from ._failures import TaskFailure
 from ._join_policy import MAX_MISSING
-from ._provenance import Group, Node, ProvenanceChain, nearest, upwards
+from ._provenance import Aborted, Group, Node, ProvenanceChain, nearest, upwards
 from ._seats import Seat
 from ._task import Task
 
@@ -15,16 +15,23 @@ if TYPE_CHECKING:
     from ._run import GraphRun
     from ._stations import Station
 
+#: Provenances that a group keeps to drop what comes of them, or as many as it holds tasks.
+MAX_DROPPED = 1000
+
 
 @enable_ki_protection
 def abort(run: "GraphRun", chain: ProvenanceChain) -> bool:
     """Abort what has a provenance, and all that comes of it; see `Graph.abort_work`."""
-    node = run.tree.find(chain)
-    if node is None:
+    nodes = run.tree.find_all(chain)
+    if not nodes:
         return _abort_held(run, chain)
-    if node.aborted:
+    if all(node.aborted for node in nodes):
         return True
-    found = run.tree.abort(node)
+    found = Aborted()
+    for node in nodes:
+        part = run.tree.abort(node)
+        found.nodes += part.nodes
+        found.groups += part.groups
     # Joins in the subtree, which can't be called any more; those of other joins are added.
     joins: dict[tuple[Node, Station], None] = {}
     for one in found.nodes:
@@ -41,10 +48,10 @@ def abort(run: "GraphRun", chain: ProvenanceChain) -> bool:
         for place, join in [pair for pair in joins if pair not in told]:
             told.add((place, join))
             _lacks(run, place, join, None, joins)
-    for above in upwards(node.parent):
+    for above in upwards(nodes[0].parent):
         for group in (above.waiting or {}).values():
             if group.tasks:
-                group.drop(chain)
+                _drop(run, group, chain)
     for one in found.nodes:
         if isinstance(one.seat, Seat):
             one.seat.cancel()
@@ -96,9 +103,24 @@ def _abort_held(run: "GraphRun", chain: ProvenanceChain) -> bool:
     for above in upwards(run.tree.find_deepest(chain)):
         for group in (above.waiting or {}).values():
             if any(task.provenance()[: len(chain)] == chain for task in group.tasks):
-                group.drop(chain)
+                _drop(run, group, chain)
                 found = True
     return found
+
+
+def _drop(run: "GraphRun", group: Group, chain: ProvenanceChain) -> None:
+    """Have a group do without what comes of a provenance, among what it holds.
+
+    That is seen to when it fires, all at once; but what is to be dropped doesn't become
+    much more than what there is to drop it from.
+    """
+    group.drop(chain)
+    if len(group.dropped or ()) > max(len(group.tasks), MAX_DROPPED):
+        count = len(group.tasks)
+        drop_aborted(group, group.worker)
+        count -= len(group.tasks)
+        run.held -= count
+        group.worker.held -= count
 
 
 def drop_aborted(group: Group, station: "Station") -> None:
@@ -113,6 +135,7 @@ def drop_aborted(group: Group, station: "Station") -> None:
         else:
             kept.append(task)
     group.tasks = kept
+    group.dropped = None
 
 
 def miss(group: Group, failure: TaskFailure) -> None:

@@ -1,6 +1,6 @@
 """One call of a handler, and what it has to say if it succeeds."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class Attempt:
       source: Whose window the outputs count for.
       is_open: Whether the handler may still publish.
       inputs: Of a join: what it has joined, once it was called.
+      lineage: What it comes from, once that was asked for; None before.
       outputs: What it has published, in that order.
       statuses: What it has told.
       states: The states that it has looked at, or None.
@@ -51,6 +52,7 @@ class Attempt:
     __slots__ = (
         "inputs",
         "is_open",
+        "lineage",
         "node",
         "outputs",
         "run",
@@ -69,6 +71,7 @@ class Attempt:
         self.source = source
         self.is_open = True
         self.inputs: tuple[Task, ...] | None = None
+        self.lineage: Lineage | None = None
         self.outputs: list[Output] = []
         self.statuses: list[Status] | None = None
         self.states: Transaction | None = None
@@ -105,34 +108,18 @@ class Attempt:
 
     def _made_from(self, task: Task, target: "Station | Fork", input_task: Task) -> Output:
         """Return the output that is made from ``input_task``, which must be upstream."""
-        for node in upwards(self.parent):
-            if node.task is input_task:
-                if node is self.parent and self.inputs is not None:
-                    break  # the group is made from it, and is what counts
-                return (task, target, node, input_task)
-        else:
-            if not any(one is input_task for one in self._upstream()):
-                raise ValueError(
-                    f"{self.station.name} published a {type(task).__name__} with an input_task "
-                    f"({type(input_task).__name__}) that it is not working on, nor comes from: "
-                    "leave input_task away, or give the task that consume_work got"
-                )
-        return (task, target, self.parent, None)
-
-    def _upstream(self) -> list[Task]:
-        """Return what is worked on, and all that it comes from, each once."""
-        found: list[Task] = []
-        pending = list(self.inputs or ())
-        if self.inputs is None and isinstance(self.node.task, Task):
-            pending.append(self.node.task)
-        seen = set()
-        while pending:
-            task = pending.pop()
-            if id(task) not in seen:
-                seen.add(id(task))
-                found.append(task)
-                pending += task._inputs
-        return found
+        if self.lineage is None:
+            self.lineage = Lineage(self.parent, self.inputs)
+        known, parent = self.lineage.find(input_task)
+        if not known:
+            raise ValueError(
+                f"{self.station.name} published a {type(task).__name__} with an input_task "
+                f"({type(input_task).__name__}) that it is not working on, nor comes from: "
+                "leave input_task away, or give the task that consume_work got"
+            )
+        if parent is None:
+            return (task, target, self.parent, None)
+        return (task, target, parent, input_task)
 
     def take(self) -> tuple[list[Output], ProvenanceChain | None, tuple[Task, ...]]:
         """Return the outputs so far, and the base and the inputs of those of a join."""
@@ -152,3 +139,51 @@ class Attempt:
         for task, *_ in self.outputs:
             task._published = False
         self.outputs.clear()
+
+
+class Lineage:
+    """What an attempt comes from, walked up as far as was asked for, and once.
+
+    Args:
+      parent: The node that outputs become children of.
+      inputs: Of a join: what it has joined.
+    """
+
+    __slots__ = ("_found", "_rest")
+
+    def __init__(self, parent: Node, inputs: tuple[Task, ...] | None) -> None:
+        # What was walked over is kept by what comes from it, so that its id stays its own.
+        self._found: dict[int, Node | None] = dict.fromkeys(map(id, inputs or ()))
+        self._rest = _walk_up(parent, inputs)
+
+    def find(self, task: Task) -> tuple[bool, Node | None]:
+        """Look for a task.
+
+        Returns:
+          Whether it is there, and the node that what is made from it becomes a child
+          of; None for the usual one.
+        """
+        found, wanted = self._found, id(task)
+        if wanted not in found:
+            for key, node in self._rest:
+                found.setdefault(key, node)
+                if key == wanted:
+                    break
+            else:
+                return False, None
+        return True, found[wanted]
+
+
+def _walk_up(parent: Node, inputs: tuple[Task, ...] | None) -> Iterator[tuple[int, Node | None]]:
+    """Give the ids of the ancestors of an attempt, and then of all other tasks upstream."""
+    for node in upwards(parent):
+        # A group is made from the task that it joins at, and is what counts.
+        yield id(node.task), None if inputs is not None and node is parent else node
+    pending = list(inputs or (parent.task,))
+    seen = set()
+    while pending:
+        task = pending.pop()
+        if id(task) not in seen:
+            seen.add(id(task))
+            yield id(task), None
+            pending += task._inputs

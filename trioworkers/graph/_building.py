@@ -42,6 +42,8 @@ class GraphBuilder:
     ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"a graph's name must be a str, not {name!r}")
+        if type(strict) is not bool:
+            raise TypeError(f"strict must be True or False, not {strict!r}")
         for what, value in (
             ("window", window),
             ("max_held", max_held),

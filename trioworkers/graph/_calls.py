@@ -58,7 +58,22 @@ async def call_in_thread(
     run: "GraphRun", handler: Callable[[Any], object], argument: object
 ) -> object:
     """Call a handler that is a plain ``def``."""
-    return await trio.to_thread.run_sync(handler, argument, limiter=run.threads)
+    name = getattr(handler, "__qualname__", None)
+    return await trio.to_thread.run_sync(
+        _plainly, handler, argument, limiter=run.threads, thread_name=name
+    )
+
+
+def _plainly(handler: Callable[[Any], object], argument: object) -> object:
+    result = handler(argument)
+    if inspect.iscoroutine(result):
+        result.close()
+        name = getattr(handler, "__qualname__", repr(handler))
+        raise TypeError(
+            f"{name} is a plain `def`, so it was called in a thread, but it returned a coroutine. "
+            "Make it `async def`; if a decorator is around it, await what it wraps in there"
+        )
+    return result
 
 
 def _joined(attempt: Attempt) -> object:
@@ -101,7 +116,7 @@ async def _draw(run: "GraphRun", attempt: Attempt) -> None:
             async for task in outputs:
                 if task is not None:
                     attempt.publish(_a_task(station.name, task), None, None)
-                if node.aborted:
+                if node.aborted or run.is_cancelled:
                     await trio.lowlevel.checkpoint()  # which raises
                 try:
                     run.commit(attempt)

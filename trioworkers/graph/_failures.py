@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import GraphError
+from ..errors import GraphError, path_text
 from ._provenance import ProvenanceChain
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 #: Failures that a run keeps in full; of further ones it knows how many there were.
 MAX_FAILURES = 1000
+
+#: Tasks that are noted on an exception which several have raised.
+MAX_NOTES = 3
 
 
 @attrs.frozen(eq=False)
@@ -27,14 +30,14 @@ class TaskFailure:
     """
 
     worker: str
-    provenance: ProvenanceChain
-    task: "Task | None"
+    provenance: ProvenanceChain = attrs.field(repr=path_text)
+    task: "Task | None" = attrs.field(repr=False)
     error: BaseException
     attempts: int
 
     def __str__(self) -> str:
         what = "" if self.task is None else f" with {type(self.task).__name__}"
-        where = " ".join(f"{name}:{number}" for name, number in self.provenance)
+        where = path_text(self.provenance)
         tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
         kind = type(self.error).__name__
         text = str(self.error)
@@ -66,13 +69,16 @@ class Failures:
 
     def error(self) -> GraphError:
         """Return what to raise for them; there is one at least."""
-        causes = []
+        causes: dict[int, BaseException] = {}  # one that many have raised is there once
         for failure in self.first:
             cause = failure.error
+            causes[id(cause)] = cause
             note = f"in {failure}".partition("\n")[0]
-            if note not in getattr(cause, "__notes__", ()):
+            notes = getattr(cause, "__notes__", ())
+            if note not in notes and sum(one.startswith("in ") for one in notes) < MAX_NOTES:
                 cause.add_note(note)
-            causes.append(cause)
         error = GraphError(self.graph, tuple(self.first), self.count)
-        error.__cause__ = BaseExceptionGroup(f"{self.count} failed in {self.graph!r}", causes)
+        error.__cause__ = BaseExceptionGroup(
+            f"{self.count} failed in {self.graph!r}", [*causes.values()]
+        )
         return error

@@ -11,6 +11,7 @@ import attrs
 from ..bus import Misfit
 from ._checks import Check, check_of
 from ._hints import defining_locals, evaluate_early, field_hints
+from ._join_policy import Joined, Merged
 
 #: Per class: name of each field, the one type that needs no further look, and the check.
 _Plan = tuple[tuple[str, type | None, Check], ...]
@@ -21,6 +22,8 @@ Validator = Callable[[Any, Any, Any], None]
 _plans: dict[type, _Plan] = {}
 _MUTABLE = (list, dict, set)
 _ATOMS = (str, int, float, bytes, type, types.NoneType)
+#: What handlers of joins are given is kept in a field as what it is a subclass of.
+_PLAIN: dict[type, type] = {Joined: list, Merged: dict}
 
 
 def make_attrs_class(
@@ -35,7 +38,8 @@ def make_attrs_class(
     Its parameters are keywords; the types of all its fields are checked when an
     instance is made, before the user's validators run. A list, dict or set that
     is a default is copied for each instance. A plain ``name = value`` for an
-    inherited field changes its default.
+    inherited field changes its default. What a join gets, a `Joined` or a `Merged`,
+    becomes a plain list or dict where one is declared.
 
     Args:
       cls: The class, just made.
@@ -44,7 +48,8 @@ def make_attrs_class(
       check: A validator that calls `check_types`, if there is more to check.
 
     Raises:
-      TypeError: A field has the name of a method; or ``cls`` is decorated, too.
+      TypeError: A field has the name of a method; or ``cls`` is decorated, too, or
+        has an ``__init__``.
     """
     if "__attrs_attrs__" in vars(cls):
         raise TypeError(
@@ -53,6 +58,7 @@ def make_attrs_class(
         )
     _annotate_overrides(cls)
     if cls is not base:
+        _refuse_init(cls, base)
         _refuse_names(cls, base)
     first = check or check_types
 
@@ -98,6 +104,17 @@ def _inherited_hint(cls: type[Any], name: str) -> Any:
         if name in hints:
             return hints[name]
     return Any
+
+
+def _refuse_init(cls: type[Any], base: type[Any]) -> None:
+    """Refuse an ``__init__``, which would stand in for the one that sets all fields."""
+    if "__init__" in vars(cls):
+        later = "; what is for the run goes into init()" if hasattr(base, "init") else ""
+        raise TypeError(
+            f"{cls.__name__}.__init__: every subclass of {base.__name__} gets one by itself, which "
+            "sets its fields. Make the parameters fields, as in `client: Any = None`, and do the "
+            f"rest in __attrs_post_init__(self){later}"
+        )
 
 
 def _refuse_names(cls: type[Any], base: type[Any]) -> None:
@@ -164,7 +181,10 @@ def check_types(instance: Any, _: Any, __: Any) -> None:
     try:
         for name, same, check in plan:
             value = values[name]
-            if type(value) is not same:
+            kind = type(value)
+            if kind is not same:
+                if kind in _PLAIN:
+                    value = values[name] = _PLAIN[kind](value)
                 check(value)
     except Misfit:
         _raise_misfits(instance, plan)

@@ -14,8 +14,9 @@ from ._aborts import abort
 from ._attempt import current_attempt
 from ._building import GraphBuilder
 from ._failures import TaskFailure
+from ._initial import InitialTask, InitialTasks, check_iterable
 from ._open_graph import OnFailure, OpenGraph
-from ._provenance import ProvenanceChain, upwards
+from ._provenance import ProvenanceChain, check_prefix, upwards
 from ._run import GraphRun, RunSettings
 from ._states import Extra, StatusCallback
 from ._stations import make_stations
@@ -23,13 +24,10 @@ from ._statistics import GraphStatistics
 from ._task import Task
 from ._trace import Trace
 from ._user_input import UserRequestCallback
-from ._wiring import INITIAL, Wiring
+from ._wiring import Wiring
 from ._worker import TaskWorker
 
 T = TypeVar("T", bound=Task)
-
-#: What a run begins with: a task and who is to work on it, or a task that one entry takes.
-InitialTask = tuple[TaskWorker, Task] | Task
 
 
 class Graph(GraphBuilder):
@@ -92,6 +90,8 @@ class Graph(GraphBuilder):
             raise TypeError(f"max_threads must be a whole number, not {max_threads!r}")
         if max_threads < 1:
             raise ValueError(f"max_threads must be >= 1, not {max_threads}")
+        if not callable(random):
+            raise TypeError(f"random must be a function that gives numbers, not {random!r}")
         self._settings = RunSettings(
             window=window,
             max_held=max_held,
@@ -101,6 +101,7 @@ class Graph(GraphBuilder):
         )
         self._numbers: dict[TaskWorker, count[int]] = {}
         self._initial_numbers = count(1)
+        self._initial = InitialTasks(name, ())
         self._running: GraphRun | None = None
         self._ask_user: UserRequestCallback | None = None
         self._traces: tuple[Trace, ...] = ()
@@ -133,17 +134,21 @@ class Graph(GraphBuilder):
           GraphFaultsError: The graph is not fit to run; it lists all that is wrong.
           GraphError: Tasks have failed, all others are done.
           RuntimeError: It is running already.
+          TypeError, ValueError: An initial task is not one, nobody can get it, or it was
+            published before. Of a list or tuple all are looked at before anything starts.
           MissingExtraError: ``progress`` needs packages that are not installed.
           Exception: Whatever the iterable or a worker's ``init`` raises.
 
         Always a checkpoint. When cancelled, it cancels all handlers and waits for them.
         """
         _check_on_failure(on_failure)
-        if isinstance(initial_tasks, list | tuple) and not initial_tasks:
+        check_iterable(initial_tasks)
+        known = initial_tasks if isinstance(initial_tasks, list | tuple) else None
+        if known is not None and not known:
             self._find_routes()
             await trio.lowlevel.checkpoint()
             return ()
-        opened = OpenGraph(self, on_failure, self._begin, progress=progress)
+        opened = OpenGraph(self, on_failure, lambda: self._begin(known or ()), progress=progress)
         async with opened:
             await opened.run.pull(initial_tasks, self._submit_item)
         return opened.failures
@@ -191,13 +196,20 @@ class Graph(GraphBuilder):
         Raises:
           GraphWindowFull: A `trio.WouldBlock`: the window is full, and a handler of this
             graph called it.
+          TypeError: An argument has the wrong type.
           ValueError: The task was published before, or the worker can't get it.
           StoppedError: The graph is not open.
 
         Always a checkpoint.
         """
         run = self._open_run("add_work")
-        self._check_initial(run, worker, task)
+        if metadata is not None and not isinstance(metadata, dict):
+            raise TypeError(f"add_work: metadata must be a dict or None, not {metadata!r}")
+        if status_callback is not None and not callable(status_callback):
+            raise TypeError(
+                f"add_work: status_callback must be callable or None, not {status_callback!r}"
+            )
+        self._initial.check(worker, task)
         attempt = current_attempt.get()
         if attempt is not None and attempt.run is run and attempt.is_open:
             if run.intake.is_full:
@@ -205,43 +217,55 @@ class Graph(GraphBuilder):
             await trio.lowlevel.checkpoint()
         else:
             await run.intake.wait_room()
-        if run.is_closing:
-            raise _not_open(self.name, "add_work")
-        self._check_initial(run, worker, task)
-        extra = None
-        if metadata is not None or status_callback is not None:
-            extra = Extra(metadata, status_callback)
-        return (run.submit(worker, task, extra),)
+        try:
+            if run.is_closing:
+                raise _not_open(self.name, "add_work")
+            self._initial.check(worker, task)
+            extra = None
+            if metadata is not None or status_callback is not None:
+                extra = Extra(metadata, status_callback)
+            return (run.submit(worker, task, extra),)
+        finally:
+            run.intake.pass_on()
 
     def abort_work(self, provenance: ProvenanceChain) -> bool:
         """Stop work on what has a provenance, and on all that came of it, and nothing else.
 
         Handlers that run are cancelled, what waits is dropped. Joins that have waited
-        for it lack it, see `JoinedTaskWorker`; those in it are stopped with it.
+        for it lack it, see `JoinedTaskWorker`; those in it are stopped with it. So is what
+        joins outside of it still hold of it, although `wait_completed` doesn't wait for that.
 
         Returns:
           Whether there was such work.
 
         Raises:
           StoppedError: The graph is not open.
+          ValueError: ``provenance`` is no tuple of pairs.
         """
+        check_prefix(provenance)
         run = self._open_run("abort_work")
         # What is left of a run that is being left is stopped already.
-        return not run.is_closing and abort(run, tuple(provenance))
+        return not run.is_closing and abort(run, provenance)
 
     async def wait_completed(self, provenance: ProvenanceChain) -> None:
-        """Wait until nothing is left of what has a provenance. Always a checkpoint.
+        """Wait until nothing of what has a provenance is queued or running, sinks included.
+
+        What a join holds is not waited for: it waits itself for the others of its group.
+        Wait for the provenance that the group has in common, and the join was called.
+
+        Always a checkpoint.
 
         Raises:
           StoppedError: The graph is not open, or has been left meanwhile.
-          ValueError: The caller is a handler that works on it, and would wait for itself.
+          ValueError: The caller is a handler that works on it, and would wait for itself;
+            or ``provenance`` is no tuple of pairs.
         """
-        run = self._open_run("wait_completed")
-        chain = tuple(provenance)
+        check_prefix(provenance)
+        run, chain = self._open_run("wait_completed"), provenance
         attempt = current_attempt.get()
         if attempt is not None and attempt.run is run and attempt.is_open:
-            found = run.tree.find(chain)
-            if found is not None and found in upwards(attempt.parent):
+            above = set(upwards(attempt.parent))
+            if not above.isdisjoint(run.tree.find_all(chain)):
                 raise ValueError(
                     f"{attempt.station.name} works on {chain!r} itself, and would wait for ever"
                 )
@@ -281,9 +305,11 @@ class Graph(GraphBuilder):
           The trace that there is, also after the run, or a new one.
 
         Raises:
-          ValueError: Nothing with that provenance is in flight, nor was it traced.
+          ValueError: Nothing with that provenance is in flight, nor was it traced; or it
+            is no tuple of pairs.
         """
-        prefix, run = tuple(provenance), self._running
+        check_prefix(provenance)
+        prefix, run = provenance, self._running
         for trace in self.traces():
             if trace.prefix == prefix:
                 return trace
@@ -321,8 +347,8 @@ class Graph(GraphBuilder):
             raise RuntimeError(f"graph {self.name!r} is running: call {what}() before or after")
         return super()._change(what)
 
-    def _begin(self) -> GraphRun:
-        """Return a new run, if nothing is wrong with the graph."""
+    def _begin(self, initial_tasks: Iterable[InitialTask] = ()) -> GraphRun:
+        """Return a new run, if nothing is wrong with the graph, nor with some initial tasks."""
         if self._running is not None:
             raise RuntimeError(
                 f"graph {self.name!r} is running already: one run at a time, or build another"
@@ -330,6 +356,8 @@ class Graph(GraphBuilder):
         stations = make_stations(
             self._find_routes(), self._wiring.limits, self._numbers, is_strict=self.strict
         )
+        self._initial = InitialTasks(self.name, tuple(self._wiring.entries))
+        self._initial.check_all(initial_tasks)
         self._outputs = []
         self._running = GraphRun(
             self.name,
@@ -353,56 +381,8 @@ class Graph(GraphBuilder):
         return self._running
 
     def _submit_item(self, item: InitialTask) -> None:
-        run = self._open_run("run")
-        if isinstance(item, Task):
-            worker, task = self._taker(item), item
-        else:
-            try:
-                worker, task = item
-            except (TypeError, ValueError):
-                raise TypeError(
-                    f"initial tasks are tasks, or pairs of worker and task, not {item!r}"
-                ) from None
-        self._check_initial(run, worker, task)
-        run.submit(worker, task)
-
-    def _taker(self, task: Task) -> TaskWorker:
-        """Return the one entry that takes a task."""
-        takers = [
-            worker
-            for worker in self._wiring.entries
-            if isinstance(task, tuple(worker.get_task_classes()))
-        ]
-        if len(takers) == 1:
-            return takers[0]
-        names = ", ".join(worker.name for worker in takers or self._wiring.entries)
-        which = "several entries take" if takers else "no entry takes"
-        raise ValueError(
-            f"{which} a {type(task).__name__} ({names}): give pairs of worker and task"
-        )
-
-    def _check_initial(self, run: GraphRun, worker: TaskWorker, task: Task) -> None:
-        if not isinstance(task, Task):
-            raise TypeError(f"an initial task must be a Task, not {task!r}")
-        station = run.stations.get(worker)
-        if station is None or worker not in self._wiring.entries:
-            names = ", ".join(one.name for one in self._wiring.entries)
-            raise ValueError(
-                f"{getattr(worker, 'name', worker)!r} is no entry of graph {self.name!r}, which "
-                f"has {names}: call set_entry() with it"
-            )
-        if type(task) not in station.taken:
-            valid, error = worker.validate_task(type(task), worker)
-            if not valid:
-                raise ValueError(
-                    f"{worker.name} can't get a {type(task).__name__} from {INITIAL}: {error}"
-                )
-            station.taken.add(type(task))
-        if task._published:
-            raise ValueError(
-                f"this {type(task).__name__} was published before, or is an initial task "
-                "already: give task.copy_public()"
-            )
+        worker, task = self._initial.pair(item)
+        self._open_run("run").submit(worker, task)
 
 
 def _not_open(name: str, what: str) -> StoppedError:

@@ -11,6 +11,13 @@ from ._task import Task
 from ._worker import TaskWorker
 
 
+def _no_join_type(worker: TaskWorker) -> type[TaskWorker]:
+    raise TypeError(
+        f"{type(worker).__name__}.join_type isn't set: say whose tasks are to be complete, as in "
+        "`join_type: type[TaskWorker] = InitialTaskWorker`"
+    )
+
+
 class JoinedTaskWorker(TaskWorker):
     """Waits for all that has come of one task, and works on that together.
 
@@ -25,7 +32,7 @@ class JoinedTaskWorker(TaskWorker):
             output_types: list[type[Task]] = [Total]
 
             async def consume_work_joined(self, tasks: list[Count]):
-                self.publish_work(Total(sum(task.words for task in tasks)))
+                self.publish_work(Total(words=sum(task.words for task in tasks)))
 
     The provenance of its outputs is that of the group, and its own pair. If they
     come back to it, it is called again with those.
@@ -40,7 +47,7 @@ class JoinedTaskWorker(TaskWorker):
       enable_trace: Keep what happens to each group, to be looked at.
     """
 
-    join_type: type[TaskWorker]
+    join_type: type[TaskWorker] = attrs.field(default=attrs.Factory(_no_join_type, takes_self=True))
     join_policy: JoinPolicy = "all"
     enable_trace: bool = False
 

@@ -1,14 +1,14 @@
 """``async with graph.open()``: the life of a run, from ``init`` to ``completed``."""
 
-import inspect
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import trio
-from trio.lowlevel import disable_ki_protection, enable_ki_protection
+from trio.lowlevel import enable_ki_protection
 
+from ._calls import call_user
 from ._display import open_display
 from ._face import RunFace
 from ._failures import TaskFailure
@@ -46,13 +46,24 @@ class OpenGraph:
 
     @property
     def run(self) -> GraphRun:
-        """The run; there from enter on."""
-        assert self._run is not None
+        """The run.
+
+        Raises:
+          RuntimeError: It was not entered yet.
+        """
+        if self._run is None:
+            raise RuntimeError(
+                "what Graph.open() returns has not begun: enter it, with `async with`, first"
+            )
         return self._run
 
     @property
     def failures(self) -> tuple[TaskFailure, ...]:
-        """What has failed for good until now; the first 1,000."""
+        """What has failed for good until now; the first 1,000.
+
+        Raises:
+          RuntimeError: It was not entered yet.
+        """
         return tuple(self.run.failures.first)
 
     @enable_ki_protection
@@ -82,7 +93,7 @@ class OpenGraph:
             for worker in run.stations:
                 self._begun.append(worker)
                 try:
-                    await _call(worker.init)
+                    await call_user(worker.init)
                 except BaseException:
                     self._begun.pop()
                     raise
@@ -166,10 +177,10 @@ class OpenGraph:
         for worker in reversed(self._begun):
             try:
                 if stop is None:
-                    await _call(worker.completed)
+                    await call_user(worker.completed)
                     continue
                 with trio.move_on_after(COMPLETED_SECONDS, shield=True) as scope:
-                    await _call(worker.completed)
+                    await call_user(worker.completed)
                 if scope.cancelled_caught:
                     raise trio.TooSlowError(
                         f"completed() had {COMPLETED_SECONDS:g} s, as the graph was stopped"
@@ -185,10 +196,3 @@ def _is_cancelled(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return error.split(trio.Cancelled)[0] is not None
     return isinstance(error, trio.Cancelled)
-
-
-@disable_ki_protection
-async def _call(hook: Callable[[], Any]) -> None:
-    result = hook()
-    if inspect.isawaitable(result):
-        await result

@@ -7,12 +7,12 @@ import attrs
 from trio.lowlevel import (
     Abort,
     RaiseCancelT,
-    Task,
     current_task,
     enable_ki_protection,
     reschedule,
     wait_task_rescheduled,
 )
+from trio.lowlevel import Task as TrioTask
 
 from ..jobs import ActiveJob
 from ._failures import Failures
@@ -48,7 +48,7 @@ class Outlet:
     aborted: list[Pair] = attrs.field(init=False, factory=list)
     statuses: Station = attrs.field(init=False)
     source: "_OutletSource" = attrs.field(init=False)
-    _waiter: Task | None = attrs.field(init=False, default=None)
+    _waiter: TrioTask | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         nobody: Any = None
@@ -98,5 +98,5 @@ class _OutletSource(Source):
     def leave(self) -> None:
         """See `Source.leave`."""
         self.count -= 1
-        if self.count == self._resume and self.outlet is not None:
+        if self.count == self.window - 1 and self.outlet is not None:
             self.outlet.wake()

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from ._task import ProvenanceChain, Task
+    from ._provenance import ProvenanceChain
+    from ._task import Task
     from ._worker import TaskWorker
 
 #: Is called with the prefix that is complete; may be async.
@@ -74,15 +75,15 @@ class RunPort(Protocol):
     def trace(self, worker: "TaskWorker", prefix: "ProvenanceChain") -> None:
         """Keep what happens below a prefix, to be looked at."""
 
-    async def request_user_input(
+    def request_user_input(
         self,
         worker: "TaskWorker",
         task: "Task",
         instruction: str,
         accepted_mime_types: Sequence[str],
         timeout: float | None,
-    ) -> tuple[Any, str | None]:
-        """Ask a person; return the answer and its MIME type."""
+    ) -> Any:
+        """Ask a person; return the answer and its MIME type, in a Trio task awaitable."""
 
     def print(self, worker: "TaskWorker", text: str) -> None:
         """Show a line of text, without disturbing a live display."""

@@ -21,6 +21,24 @@ ProvenanceChain = tuple[Pair, ...]
 FIRING = 0
 
 
+def check_prefix(prefix: object) -> None:
+    """Refuse what is no provenance, nor the beginning of one.
+
+    Raises:
+      ValueError: It isn't a tuple of pairs, or is empty.
+    """
+    if isinstance(prefix, tuple) and prefix:
+        for pair in prefix:
+            if type(pair) is not tuple or len(pair) != 2:
+                break
+        else:
+            return
+    hint = ""
+    if isinstance(prefix, tuple) and len(prefix) == 2 and isinstance(prefix[0], str):
+        hint = f": of one pair, it is ({prefix!r},)"
+    raise ValueError(f"a prefix is a tuple of (name, number) pairs, not {prefix!r}{hint}")
+
+
 class Node:
     """A task whose handler has not ended, or that has open descendants.
 
@@ -277,6 +295,20 @@ class ProvenanceTree:
             among = node.children
         return node
 
+    def find_all(self, chain: ProvenanceChain) -> list[Node]:
+        """Return all nodes whose task has that provenance: see `beside`."""
+        node = self.find(chain)
+        found = [] if node is None else [node]
+        if len(chain) > 1:
+            parent = self.find(chain[:-1]) if node is None else node.parent
+            if parent is not None and parent.children:
+                match chain[-1]:
+                    case (str(name), int(number)):
+                        other = parent.children.get(beside((name, number)))
+                        if other is not None:
+                            found.append(other)
+        return found
+
     def find_deepest(self, chain: ProvenanceChain) -> Node | None:
         """Return the node of the longest prefix of ``chain`` that is not complete, or None."""
         found: Node | None = None
@@ -292,6 +324,11 @@ class ProvenanceTree:
     def is_empty(self) -> bool:
         """Whether nothing is in flight."""
         return not self.roots
+
+
+def beside(pair: Pair) -> Pair:
+    """Return what a sink's node is a child under if a consumer's has the pair of the task."""
+    return (f"sink of {pair[0]} ", -pair[1])
 
 
 def upwards(node: Node | None) -> Iterator[Node]:

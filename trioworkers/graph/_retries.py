@@ -8,6 +8,7 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from ._provenance import Node
+from ._sweeper import Sweeper
 
 
 @attrs.define(eq=False)
@@ -17,6 +18,7 @@ class Retries:
     _due: list[tuple[float, int, Node]] = attrs.field(factory=list)
     _count: int = 0
     _alarm: trio.CancelScope | None = None
+    _sweeper: Sweeper = attrs.field(factory=Sweeper)
 
     def add(self, node: Node, due: float) -> bool:
         """Add a task that is due at ``due``; return whether nobody watches yet."""
@@ -28,6 +30,11 @@ class Retries:
         if due < self._alarm.deadline:
             self._alarm.deadline = due
         return False
+
+    def drop(self) -> None:
+        """Note that a task has ended before it was due."""
+        if self._sweeper.note(self._due, lambda entry: entry[2].ended):
+            heapq.heapify(self._due)
 
     @enable_ki_protection
     async def watch(self, begin: Callable[[list[Node]], None]) -> None:

@@ -1,11 +1,11 @@
 """What a run needs to know of a graph, found out once, when the graph is checked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import attrs
 
 from ._task import Task
-from ._wiring import Sink, Wiring, join_type_of, reachable
+from ._wiring import Sink, Wiring, join_type_of
 from ._worker import TaskWorker
 
 
@@ -77,24 +77,48 @@ def make_routes(wiring: Wiring, flows: Flows) -> Routes:
 def missing_sets(wiring: Wiring) -> dict[TaskWorker, tuple[TaskWorker, ...]]:
     """Return for each worker the joins that would have got something of what it does.
 
-    That is each join that it leads to without another join in between, which
-    would take the place of what came in, and without a worker that the join
-    joins on, from which on there would be another group; unless it is one itself.
+    A worker leads to a join if what would have come of its task could have arrived
+    there in a group that is there already: on some way no worker that the join joins
+    on, itself included, adds its pair. Another join on the way takes the place of
+    what comes in: if it lacks the task itself, that way ends there, and what it does
+    then is what counts. But if the group in which it would have got something never
+    came to be, as what it joins on would have been on the way too, nobody would tell:
+    the way goes on from it.
     """
-    found: dict[TaskWorker, tuple[TaskWorker, ...]] = dict.fromkeys(wiring.workers, ())
-    for join in wiring.workers:
-        join_type = join_type_of(join)
-        if join_type is None:
+    joins = {
+        worker: join_type_of(worker)
+        for worker in wiring.workers
+        if join_type_of(worker) is not None
+    }
+    # By worker: who may have added the pair before its own. Before a join's pair that is
+    # what it joins on, as its outputs have the provenance of the group; found as we go.
+    before = {
+        worker: [] if worker in joins else list(wiring.upstream(worker))
+        for worker in wiring.workers
+    }
+    # By join: whose pair may be among those that follow its group's in what arrives there.
+    # Those that it joins on are there too, but nothing before them is.
+    within: dict[TaskWorker, dict[TaskWorker, None]] = {join: {} for join in joins}
+    # By join: the joins that have it there.
+    outer: dict[TaskWorker, list[TaskWorker]] = {join: [] for join in joins}
+    pending = [(join, worker) for join in joins for worker in wiring.upstream(join)]
+    while pending:
+        join, worker = pending.pop()
+        if worker in within[join]:
             continue
-
-        def before(worker: TaskWorker, join: TaskWorker = join) -> Iterator[TaskWorker]:
-            if worker is not join and join_type_of(worker) is not None:
-                return
-            for other in wiring.upstream(worker):
-                if not isinstance(other, join_type_of(join)):
-                    yield other
-
-        for worker in reachable([join], before):
-            if worker is not join:
-                found[worker] += (join,)
-    return found
+        within[join][worker] = None
+        if isinstance(worker, joins[join]):
+            before[join].append(worker)
+            pending.extend((other, worker) for other in outer[join])
+        else:
+            pending.extend((join, other) for other in before[worker])
+            if worker in joins:
+                outer[worker].append(join)
+    return {
+        worker: tuple(
+            join
+            for join, found in within.items()
+            if worker in found and worker is not join and not isinstance(worker, joins[join])
+        )
+        for worker in wiring.workers
+    }

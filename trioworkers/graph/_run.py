@@ -1,16 +1,19 @@
 """A graph while it runs: what becomes of each task, and what follows from that."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextvars import Context
 from typing import Any, TypeVar
 
 import attrs
 import trio
 from trio.lowlevel import (
+    Abort,
     ParkingLot,
+    RaiseCancelT,
     enable_ki_protection,
     reschedule,
+    wait_task_rescheduled,
 )
 
 from ..errors import (
@@ -24,10 +27,11 @@ from ._attempt import Attempt, PutAside, Status
 from ._failures import Failures, TaskFailure
 from ._limits import give_back, take
 from ._outlet import Outlet
-from ._phases import ENDED, QUEUED, READY, RESTING, RESUMING, RETRYING, RUNNING
-from ._provenance import Group, Node, Pair, ProvenanceChain, ProvenanceTree, nearest
+from ._phases import ENDED, QUEUED, READY, RESUMING, RETRYING, RUNNING
+from ._provenance import Group, Node, Pair, ProvenanceChain, ProvenanceTree, beside, nearest
 from ._retries import Retries
 from ._runners import Runners
+from ._sorting import sort_by_provenance
 from ._sources import Source
 from ._states import Extra, Turns, extra_of, outlet_of
 from ._stations import Fork, Kind, Station
@@ -73,6 +77,7 @@ class GraphRun:
       intake: The window of the initial tasks.
       held: How many tasks joins hold.
       fatal: What ends the run at once, if something does.
+      is_cancelled: Whether it was cancelled, or has ended, so that nothing counts any more.
       threads: How many handlers may run in threads.
       outlets: Those that initial tasks are, or may be, given with.
       told_failures: How many failures were given to outlets.
@@ -92,6 +97,7 @@ class GraphRun:
     runners: Runners = attrs.field(init=False)
     held: int = attrs.field(init=False, default=0)
     fatal: BaseException | None = attrs.field(init=False, default=None)
+    is_cancelled: bool = attrs.field(init=False, default=False)
     threads: trio.CapacityLimiter = attrs.field(init=False)
     _retries: Retries = attrs.field(init=False, factory=Retries)
     outlets: set[Outlet] = attrs.field(init=False, factory=set)
@@ -111,6 +117,21 @@ class GraphRun:
         """Run handlers in ``nursery`` from now on."""
         self.nursery = nursery
         self.runners = Runners(self, nursery, self.context, self.settings.max_running)
+        self.context.run(nursery.start_soon, self._notice_cancel)
+
+    @enable_ki_protection
+    async def _notice_cancel(self) -> None:
+        """Wait until the run is cancelled, from inside or outside, or has ended.
+
+        Trio tells all who wait in one step, before it lets any of them go on. So
+        handlers that make nothing of it are known without asking Trio after each.
+        """
+
+        def leave(_: RaiseCancelT) -> Abort:
+            self.is_cancelled = True
+            return Abort.SUCCEEDED
+
+        await wait_task_rescheduled(leave)
 
     # Beginning
 
@@ -204,9 +225,14 @@ class GraphRun:
             attempt.drop()
             self.aborted(node, attempt.station)
             return False
+        if self.is_cancelled:  # whatever the handler has made of it
+            attempt.drop()
+            self._cut_short(node, attempt.station)
+            return False
         stale = attempt.states.stale() if attempt.states is not None else None
         if stale is not None:
             attempt.drop()
+            attempt.station.reruns += 1
             self._work_over(node, attempt.station)
             if self._turns.take(node, stale):
                 self._queue(node, attempt.station)
@@ -259,7 +285,7 @@ class GraphRun:
             elif station.kind is Kind.COLLECT:
                 self._collect(parent, pair, task, station, source)
             else:
-                key = _free_key(parent, pair, station)
+                key = _free_key(parent, pair)
                 self._queue(self._begin(parent, key, task, station, source), station)
 
     def _collect(
@@ -272,7 +298,7 @@ class GraphRun:
             if self.tracer is not None:
                 self.tracer.passed(parent, task, station.name, "collected")
             return
-        key = _free_key(parent, pair, station)
+        key = _free_key(parent, pair)
         outlet.put(self._begin(parent, key, task, station, source))
 
     def put_status(self, outlet: Outlet, attempt: Attempt, status: Status) -> None:
@@ -391,7 +417,7 @@ class GraphRun:
             station.held -= count
             if group.dropped:
                 drop_aborted(group, station)
-            group.tasks.sort(key=Task.provenance)
+            sort_by_provenance(group.tasks, place)
             if self.tracer is not None:
                 self.tracer.begun(node)
             self._queue(node, station)
@@ -537,7 +563,8 @@ class GraphRun:
         station.retrying += 1
         node.phase = RETRYING
         if self._retries.add(node, trio.current_time() + delay):
-            self.nursery.start_soon(self._retries.watch, self._try_again)
+            # Not in the context of the handler that has failed, which it would keep.
+            self.context.run(self.nursery.start_soon, self._retries.watch, self._try_again)
 
     def _try_again(self, nodes: list[Node]) -> None:
         """Queue what is to be tried again now."""
@@ -551,7 +578,9 @@ class GraphRun:
     def _lost(self, node: Node, station: Station, failure: TaskFailure) -> None:
         """Tell the joins that lack what would have come of a task."""
         start = node.parent if node.is_firing else node
-        is_refusal = isinstance(failure.error, JoinError)
+        is_refusal = isinstance(failure.error, JoinError) or (
+            station.join is not None and not node.task.tasks
+        )
         if is_refusal and start is not None:
             extra = start.extra if isinstance(start.extra, Extra) else None
             extra = start.extra = extra or Extra()
@@ -571,7 +600,8 @@ class GraphRun:
 
     def aborted(self, node: Node, station: Station) -> None:
         """End an aborted task, whose handler doesn't run."""
-        if node.phase == RETRYING:
+        phase = node.phase
+        if phase == RETRYING:
             station.retrying -= 1
         if station.forget is not None:
             station.forget(node)
@@ -579,6 +609,23 @@ class GraphRun:
         if self.tracer is not None:
             self.tracer.said(node, "aborted")
         self.finish(node)
+        if phase == READY:
+            self.runners.sweeper.note(self.runners.ready, _has_ended)
+        elif phase == QUEUED:
+            station.sweeper.note(station.line, _has_ended)
+        elif phase == RETRYING:
+            self._retries.drop()
+
+    def _cut_short(self, node: Node, station: Station) -> None:
+        """Note that the handler of a task has ended well, in a run that was cancelled.
+
+        As with all others that run then, the task stays in the tree: nothing that waits
+        for its end is to be told of it, as if there was something to go on with.
+        """
+        station.running -= 1
+        station.aborted += 1
+        if self.tracer is not None:
+            self.tracer.said(node, "aborted")
 
     def stopped(self, attempt: Attempt, error: Exception | None) -> None:
         """End a task whose handler was cancelled.
@@ -595,8 +642,6 @@ class GraphRun:
             return
         if error is not None:
             self._note(node, station, error)
-        if node.phase == RESTING:
-            station.running -= 1
         if is_done:
             self.finish(node)
         else:
@@ -642,20 +687,20 @@ class GraphRun:
           StoppedError: The run has ended before.
         """
         await trio.lowlevel.checkpoint()
-        node = self.tree.find(chain)
-        if node is None:
-            return
-        extra = extra_of(node)
-        if extra.waiters is None:
-            extra.waiters = ParkingLot()
-            self._lots.add(extra.waiters)
-        if not self.is_closing:
-            await extra.waiters.park()
-        if node.open:
-            raise StoppedError(
-                f"graph {self.name!r} has ended with work left of what was waited for",
-                "wait inside the block of Graph.open()",
-            )
+        for node in self.tree.find_all(chain):
+            if not node.open:
+                continue  # it has completed while another was waited for
+            extra = extra_of(node)
+            if extra.waiters is None:
+                extra.waiters = ParkingLot()
+                self._lots.add(extra.waiters)
+            if not self.is_closing:
+                await extra.waiters.park()
+            if node.open:
+                raise StoppedError(
+                    f"graph {self.name!r} has ended with work left of what was waited for",
+                    "wait inside the block of Graph.open()",
+                )
 
     @enable_ki_protection
     def trace(self, node: Node) -> Trace:
@@ -677,10 +722,15 @@ class GraphRun:
     async def pull(self, tasks: Any, submit: Callable[[Any], object]) -> None:
         """Submit what an iterable gives, while there is room in the window."""
         if not hasattr(tasks, "__aiter__"):
-            for item in tasks:
-                submit(item)
-                if self.intake.is_full:
-                    await self.intake.wait_room()
+            given = iter(tasks)
+            try:
+                for item in given:
+                    submit(item)
+                    if self.intake.is_full:
+                        await self.intake.wait_room()
+            finally:
+                if isinstance(given, Generator):
+                    given.close()
             return
         items: AsyncIterator[Any] = aiter(tasks)
         try:
@@ -721,10 +771,14 @@ def _tries(node: Node) -> int:
     return int(task._retry_count)
 
 
-def _free_key(parent: Node, pair: Pair, station: Station) -> Pair:
+def _has_ended(node: Node) -> bool:
+    return node.ended
+
+
+def _free_key(parent: Node, pair: Pair) -> Pair:
     """Return what a task is a child under that may be one of several with its pair."""
     if parent.children and pair in parent.children:
-        return (f"{station.name} ", -pair[1])
+        return beside(pair)
     return pair
 
 

@@ -9,7 +9,6 @@ import trio
 from trio.lowlevel import (
     Abort,
     RaiseCancelT,
-    Task,
     checkpoint,
     checkpoint_if_cancelled,
     current_task,
@@ -17,6 +16,7 @@ from trio.lowlevel import (
     reschedule,
     wait_task_rescheduled,
 )
+from trio.lowlevel import Task as TrioTask
 
 from ._attempt import Attempt, current_attempt
 from ._calls import call, tell
@@ -24,6 +24,7 @@ from ._phases import READY, RUNNING
 from ._provenance import Node
 from ._seats import Seat
 from ._stations import Kind
+from ._sweeper import Sweeper
 
 if TYPE_CHECKING:
     from ._run import GraphRun
@@ -46,6 +47,7 @@ class Runners:
       context: What handlers start in a copy of.
       max_running: How many may call handlers at once.
       ready: Tasks that wait for nothing but a runner.
+      sweeper: Takes those out of it that have ended.
       count: How many there are.
       resting: How many of them wait in the middle of a handler for room in its
         window, and so don't count as running.
@@ -56,11 +58,12 @@ class Runners:
     context: Context
     max_running: int
     ready: deque[Node] = attrs.field(factory=deque)
+    sweeper: Sweeper = attrs.field(factory=Sweeper)
     count: int = 0
     resting: int = 0
     _parked: list[Seat] = attrs.field(factory=list)
     _waking: bool = False
-    _resuming: deque[Task] = attrs.field(factory=deque)
+    _resuming: deque[TrioTask] = attrs.field(factory=deque)
 
     @property
     def _is_full(self) -> bool:

@@ -2,7 +2,8 @@
 
 import attrs
 import trio
-from trio.lowlevel import Abort, RaiseCancelT, Task
+from trio.lowlevel import Abort, RaiseCancelT
+from trio.lowlevel import Task as TrioTask
 
 
 @attrs.define(eq=False)
@@ -16,7 +17,7 @@ class Seat:
       is_cancelled: Whether the scope was cancelled, so that it needs another.
     """
 
-    task: Task
+    task: TrioTask
     parked: list["Seat"]
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     is_cancelled: bool = False

@@ -3,9 +3,6 @@
 import attrs
 from trio.lowlevel import ParkingLot, checkpoint
 
-#: A source that has waited goes on when there is room for that many, or for a quarter.
-_BATCH = 32
-
 
 @attrs.define(eq=False)
 class Source:
@@ -22,11 +19,7 @@ class Source:
     window: int
     count: int = 0
     closed: BaseException | None = None
-    _resume: int = attrs.field(init=False)
     _lot: ParkingLot | None = attrs.field(init=False, default=None)
-
-    def __attrs_post_init__(self) -> None:
-        self._resume = self.window - max(1, min(self.window // 4, _BATCH))
 
     @property
     def is_full(self) -> bool:
@@ -36,8 +29,14 @@ class Source:
     def leave(self) -> None:
         """Note that one that was counted is neither queued nor running any more."""
         self.count -= 1
-        if self._lot is not None and self.count <= self._resume:
-            self._lot.unpark_all()
+        # At once, as what is in flight may wait for what comes next; and one for each place.
+        if self._lot and self.count < self.window:
+            self._lot.unpark()
+
+    def pass_on(self) -> None:
+        """Let the next who waits go on, if there is room that this one hasn't used."""
+        if self._lot and self.count < self.window:
+            self._lot.unpark()
 
     def close(self, error: BaseException) -> None:
         """Let nobody wait for room any more."""
@@ -46,10 +45,14 @@ class Source:
             self._lot.unpark_all()
 
     async def wait_room(self) -> None:
-        """Wait until the next may be given. Always a checkpoint."""
+        """Wait until the next may be given. Always a checkpoint.
+
+        Where several wait, each of them calls `pass_on` when it has given one, or not.
+        """
         await checkpoint()
         while self.count >= self.window:
             if self.closed is not None:
                 raise self.closed
-            lot = self._lot = self._lot or ParkingLot()
-            await lot.park()
+            if self._lot is None:
+                self._lot = ParkingLot()
+            await self._lot.park()

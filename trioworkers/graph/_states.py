@@ -79,6 +79,28 @@ class _Copy:
             return True
 
 
+def _copied(state: dict[str, Any], node: Node, owner: object) -> dict[str, Any]:
+    try:
+        return copy.deepcopy(state)
+    except Exception as error:
+        whose = f"the state of {getattr(owner, 'name', owner)}" if owner else "the shared state"
+        raise TypeError(
+            f"{whose} for {node.chain()} can't be copied, as each handler that looks at it needs "
+            f"({error}), because of {_culprit(state)}: keep in a state what copy.deepcopy() can "
+            "copy, and the rest in attributes of the worker, made in init()"
+        ) from error
+
+
+def _culprit(state: dict[str, Any]) -> str:
+    """Return which value it is that can't be copied."""
+    for key, value in state.items():
+        try:
+            copy.deepcopy(value)
+        except Exception:  # noqa: BLE001 - whatever it was, this is it
+            return f"[{key!r}], a {type(value).__name__}"
+    return "one of its keys"
+
+
 @attrs.define(eq=False)
 class Transaction:
     """The states that one attempt has looked at, as copies of its own.
@@ -91,11 +113,15 @@ class Transaction:
     _copies: dict[StateKey, _Copy] = attrs.field(factory=dict)
 
     def get(self, node: Node, owner: object) -> dict[str, Any]:
-        """Return this attempt's copy of what ``owner`` keeps at ``node``."""
+        """Return this attempt's copy of what ``owner`` keeps at ``node``.
+
+        Raises:
+          TypeError: It has a value that can't be copied; the message names it.
+        """
         kept = self._copies.get((node, owner))
         if kept is None:
             before = committed(node, owner)
-            kept = _Copy(before, {} if before is None else copy.deepcopy(before))
+            kept = _Copy(before, {} if before is None else _copied(before, node, owner))
             self._copies[node, owner] = kept
         return kept.now
 

@@ -1,7 +1,7 @@
 """The running half of each worker: its queue, its places, its counts, where its outputs go."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from itertools import count
 from typing import Any
@@ -16,8 +16,9 @@ from ._retry import RetryPolicy
 from ._routes import Routes
 from ._statistics import TaskWorkerStatistics
 from ._strict import strict
+from ._sweeper import Sweeper
 from ._task import Task
-from ._wiring import INITIAL, Sink, reachable
+from ._wiring import INITIAL, Sink
 from ._worker import TaskWorker
 
 
@@ -67,8 +68,8 @@ class Station:
       targets: By type of output: where it goes; not there if it is not clear.
       chosen: By type of output and consumer: where it goes then.
       line: Tasks that wait for places.
+      sweeper: Takes those out of it that have ended.
       forget: Told of each task that was aborted, if it may have been put aside.
-      taken: Types of initial tasks that are known to fit.
       is_traced: Of a join, whether what happens to its groups is kept.
     """
 
@@ -86,8 +87,8 @@ class Station:
     targets: "dict[type[Task], Station | Fork]" = attrs.field(factory=dict)
     chosen: "dict[tuple[type[Task], object], Station | Fork]" = attrs.field(factory=dict)
     line: deque[Node] = attrs.field(factory=deque)
+    sweeper: Sweeper = attrs.field(factory=Sweeper)
     forget: Callable[[Node], None] | None = None
-    taken: set[type[Task]] = attrs.field(factory=set)
     is_traced: bool = False
 
     accepted: int = 0
@@ -98,6 +99,7 @@ class Station:
     failed: int = 0
     aborted: int = 0
     retries: int = 0
+    reruns: int = 0
     cached: int = 0
 
     def target(self, task: Task, consumer: object) -> "Station | Fork":
@@ -143,6 +145,7 @@ class Station:
             failed=self.failed,
             aborted=self.aborted,
             retries=self.retries,
+            reruns=self.reruns,
             cached=self.cached,
         )
 
@@ -171,8 +174,11 @@ def make_stations(
     """
     limits = {cls: Limit(number) for cls, number in places.items()}
     stations: dict[TaskWorker, Station] = {}
+    ranks = _ranks(routes)
     for worker in routes.workers:
-        stations[worker] = _worker_station(worker, routes, limits, numbers, is_strict)
+        station = _worker_station(worker, routes, limits, numbers, is_strict)
+        station.rank = (ranks[worker],)
+        stations[worker] = station
     for station in stations.values():
         station.lacking = tuple(stations[join] for join in _lacking(routes, station.worker))
         for limit in station.limits:
@@ -214,7 +220,6 @@ def _worker_station(
         join=join,
         is_traced=bool(getattr(worker, "enable_trace", False)),
         forget=getattr(worker, "_forget", None),
-        rank=(_rank(worker, routes),),
         numbers=numbers.setdefault(worker, count(1)),
     )
 
@@ -252,19 +257,25 @@ def _join_rule(worker: TaskWorker, routes: Routes) -> JoinRule | None:
     return JoinRule(names or frozenset({INITIAL}), at_root, policy)
 
 
-def _rank(worker: TaskWorker, routes: Routes) -> int:
-    """Return how many workers are before this one in the graph, and not behind it too.
+def _ranks(routes: Routes) -> dict[TaskWorker, int]:
+    """Return how many workers are before each one in the graph, and not behind it too.
 
     It is lower for whatever leads to a worker than for the worker, whichever
     ways there are between them, unless there is a way back.
     """
-
-    def downstream(one: TaskWorker) -> Iterator[TaskWorker]:
-        return (other for takers in routes.consumers[one].values() for other in takers)
-
-    behind = reachable([worker], downstream)
-    others = (one for one in routes.workers if one not in behind)
-    return sum(worker in reachable([one], downstream) for one in others)
+    # Sets of workers as the bits of a number: whoever is before one, itself included.
+    before = {worker: 1 << index for index, worker in enumerate(routes.workers)}
+    pending = deque(routes.workers)
+    while pending:
+        worker = pending.popleft()
+        for takers in routes.consumers[worker].values():
+            for taker in takers:
+                if before[taker] | before[worker] != before[taker]:
+                    before[taker] |= before[worker]
+                    pending.append(taker)
+    # Those with the same before them are before and behind each other.
+    circles = Counter(before.values())
+    return {worker: found.bit_count() - circles[found] for worker, found in before.items()}
 
 
 def _connect(station: Station, stations: Mapping[Any, Station], routes: Routes) -> None:

@@ -18,6 +18,8 @@ class TaskWorkerStatistics:
       failed: Tasks that have failed for good.
       aborted: Tasks that were aborted.
       retries: Tries after the first, of all tasks.
+      reruns: Times that a handler was called again, without having failed, as another
+        one had changed the same state meanwhile.
       cached: Tasks that a cache has answered; they are done, too.
     """
 
@@ -29,6 +31,7 @@ class TaskWorkerStatistics:
     failed: int = 0
     aborted: int = 0
     retries: int = 0
+    reruns: int = 0
     cached: int = 0
 
 

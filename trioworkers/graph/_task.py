@@ -1,6 +1,7 @@
 """`Task`: the data that flows through a graph."""
 
 import copy
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar, dataclass_transform, overload
 
@@ -8,14 +9,15 @@ import attrs
 
 from . import _dump, _xml
 from ._fields import make_attrs_class
+from ._provenance import ProvenanceChain
 
 if TYPE_CHECKING:
     from ._worker import TaskWorker
 
-#: The path of a task: pairs of a worker's name and that worker's running number.
-ProvenanceChain = tuple[tuple[str, int], ...]
-
 T = TypeVar("T", bound="Task")
+
+#: How long the prefixes are, at most, that cost the same however deep a task is.
+SHORT = 4
 
 #: In a memo of `copy.deepcopy`: copy tasks too, instead of sharing them.
 _COPY_TASKS = "trioworkers: copy tasks"
@@ -42,7 +44,8 @@ class Task:
 
     Instances are made with keywords. The types of all fields are checked then,
     and nothing is converted: where ``int`` is declared, ``True`` and ``"1"`` are
-    refused; only a ``float`` may be given as an ``int``. Tasks are equal if
+    refused; only a ``float`` may be given as an ``int``. The `Joined` or `Merged`
+    that a join gets is kept as the plain list or dict that it is. Tasks are equal if
     they are of one class and their fields are equal.
 
     What flows on refers to what it came from: `find_input_task` and its like
@@ -65,13 +68,22 @@ class Task:
     _base: "ProvenanceChain | None" = None
     _published: bool = False
     _retry_count: int = 0
+    _start: "ProvenanceChain | None" = None
     # Of the user.
     _injected: "tuple[Task, ...]" = ()
     _private_state: "dict[str, Any] | None" = None
+    # Of each class: names of instance attributes that are no part of a task's data.
+    _ours: "frozenset[str]" = frozenset()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         make_attrs_class(cls, Task, eq=True)
+        cls._ours = _OURS.union(
+            name
+            for base in cls.__mro__
+            for name, value in vars(base).items()
+            if isinstance(value, functools.cached_property)
+        )
         for field in vars(cls)["__attrs_attrs__"]:
             if field.name.startswith("_"):
                 raise TypeError(
@@ -110,11 +122,16 @@ class Task:
     def prefix(self, length: int) -> ProvenanceChain:
         """Return the first ``length`` pairs of `provenance`, or all if there are fewer.
 
+        Up to 4 pairs cost the same however deep the task is, once what it was made of
+        was asked for them, or it was.
+
         Raises:
           ValueError: ``length`` is negative.
         """
         if length < 0:
             raise ValueError(f"length must be >= 0, not {length}")
+        if length <= SHORT and self._pair is not None:
+            return _start_of(self)[:length]
         return self.provenance()[:length]
 
     def prefix_for_input_task(
@@ -213,6 +230,8 @@ class Task:
     def copy_public(self, deep: bool = False) -> Self:
         """Return a new task with the same fields, that comes from nowhere and can be published.
 
+        What a `functools.cached_property` has kept is not copied.
+
         Args:
           deep: Copy the values of the fields, too, tasks among them included.
         """
@@ -222,7 +241,7 @@ class Task:
         other = object.__new__(type(self))
         if memo is not None:
             memo[id(self)] = other
-        values = {key: value for key, value in vars(self).items() if key not in _OURS}
+        values = {key: value for key, value in vars(self).items() if key not in self._ours}
         vars(other).update(values if memo is None else copy.deepcopy(values, memo))
         return other
 
@@ -283,8 +302,34 @@ class Task:
         return _xml.from_xml(cls, text)
 
 
-#: Names of instance attributes that are no part of a task's data.
+#: The names of those that each task may have.
 _OURS = frozenset(name for name in vars(Task)["__annotations__"] if name.startswith("_"))
+
+
+def _start_of(task: Task) -> ProvenanceChain:
+    """Return the first pairs of the path of a task that was published.
+
+    All tasks on the way up keep theirs from now on.
+    """
+    way: list[Task] = []
+    start: ProvenanceChain = ()
+    while True:
+        if task._start is not None:
+            start = task._start
+            break
+        way.append(task)
+        if task._base is not None:
+            start = task._base[:SHORT]
+            break
+        if not task._inputs:
+            break
+        task = task._inputs[0]
+    for one in reversed(way):
+        if len(start) < SHORT:
+            assert one._pair is not None  # what it was made of was published before
+            start = (*start, one._pair)
+        one._start = start
+    return start
 
 
 def _nearest(task: Task) -> tuple[Task, ...]:

@@ -65,6 +65,8 @@ class Wiring:
     exit: TaskWorker | None = None
     sinks: list[Sink] = attrs.field(factory=list)
     limits: dict[type[TaskWorker], int] = attrs.field(factory=dict)
+    _takers: dict[TaskWorker, list[TaskWorker]] = attrs.field(init=False, factory=dict)
+    _givers: dict[TaskWorker, list[TaskWorker]] = attrs.field(init=False, factory=dict)
 
     def add(self, worker: TaskWorker) -> None:
         """Add a worker, and give it a name that is unique.
@@ -112,6 +114,8 @@ class Wiring:
         key = upstream, downstream
         if key not in self.edges:
             self.edges[key] = Edge(upstream, downstream, chosen)
+            self._takers.setdefault(upstream, []).append(downstream)
+            self._givers.setdefault(downstream, []).append(upstream)
         elif chosen is not None:
             self.edges[key].types = chosen
 
@@ -179,11 +183,11 @@ class Wiring:
 
     def downstream(self, worker: TaskWorker) -> Iterator[TaskWorker]:
         """Yield the workers that take what one publishes."""
-        return (edge.downstream for edge in self.edges.values() if edge.upstream is worker)
+        return iter(self._takers.get(worker, ()))
 
     def upstream(self, worker: TaskWorker) -> Iterator[TaskWorker]:
         """Yield the workers whose outputs one takes."""
-        return (edge.upstream for edge in self.edges.values() if edge.downstream is worker)
+        return iter(self._givers.get(worker, ()))
 
 
 def _require_class(cls: object, base: type, where: str) -> None:

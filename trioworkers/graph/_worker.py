@@ -12,9 +12,10 @@ import attrs
 from ..errors import NotAttachedError
 from ._fields import check_types, make_attrs_class
 from ._hints import defining_locals
-from ._inputs import input_hint, listed_task_classes, task_classes
+from ._inputs import filled_in, input_hint, listed_task_classes, task_classes
 from ._ports import GraphPort, RunPort, SinkCallback, WatchCallback
-from ._task import ProvenanceChain, Task
+from ._provenance import ProvenanceChain, check_prefix
+from ._task import Task
 
 #: How a handler runs: as it is, in a thread, or pulled from.
 ConsumeKind = Literal["async", "thread", "source"]
@@ -40,7 +41,8 @@ class TaskWorker(_Fields):
                     if len(word) >= self.least:
                         self.publish_work(Word(text=word), input_task=task)
 
-    Workers are compared by identity. Attributes may be added at will.
+    Workers are compared by identity. Attributes may be added at will, in `init` or in
+    ``__attrs_post_init__``; there is no ``__init__`` of one's own.
 
     Attributes:
       output_types: What it may publish: exactly these classes, no subclasses.
@@ -81,11 +83,18 @@ class TaskWorker(_Fields):
         make_attrs_class(cls, TaskWorker, eq=False, check=_check_worker)
         handler = getattr(cls, cls._handler_name)
         cls._consume_kind = _kind_of(cls, handler)
-        if cls._handler_name in vars(cls):
+        if cls._is_handler_new(handler):
             try:
                 cls._takes = cls._find_task_classes({**defining_locals(), cls.__name__: cls})
             except TypeError:
                 cls._takes = None  # Tried again when it is asked for, which tells.
+
+    @classmethod
+    def _is_handler_new(cls, handler: Callable[..., Any]) -> bool:
+        """Whether a base class's `_takes` is not what the handler of this class takes."""
+        known = next(base for base in cls.__mro__[1:] if "_takes" in vars(base))
+        is_same = getattr(known, cls._handler_name, None) is handler
+        return not is_same or vars(known)["_takes"] is None  # Generic classes don't know it.
 
     @classmethod
     def _find_task_classes(cls, local_names: Mapping[str, Any]) -> tuple[type[Task], ...]:
@@ -95,9 +104,9 @@ class TaskWorker(_Fields):
           TypeError: It doesn't say, or they can't be evaluated yet.
         """
         handler = getattr(cls, cls._handler_name)
-        hint = input_hint(handler, local_names)
+        hint = filled_in(input_hint(handler, local_names), cls, cls._handler_name)
         find = task_classes if cls._handler_name == "consume_work" else listed_task_classes
-        return find(hint, handler.__qualname__)
+        return find(hint, getattr(handler, "__qualname__", f"{cls.__name__}.{cls._handler_name}"))
 
     # -- To override -----------------------------------------------------------
 
@@ -111,7 +120,8 @@ class TaskWorker(_Fields):
         can't be tried again.
 
         What it publishes, and the status and state it sets, counts only if it
-        returns; of an attempt that raises nothing is seen.
+        returns; of an attempt that raises nothing is seen, nor of one that returns
+        after it was cancelled.
         """
 
     def init(self) -> Awaitable[None] | None:
@@ -228,24 +238,54 @@ class TaskWorker(_Fields):
         """Tell the status callback of the initial task that ``task`` came from.
 
         Told when the work succeeds; an attempt that fails tells nothing.
+
+        Raises:
+          TypeError: ``task`` is none, or ``message`` no text.
+          NotAttachedError: No work is going on here.
         """
         self._running("notify_status").notify_status(self, task, message, object)
 
     def get_metadata(self, task: Task) -> dict[str, Any]:
-        """Return the metadata given to `Graph.add_work` with the task's initial task."""
+        """Return the metadata given to `Graph.add_work` with the task's initial task.
+
+        A copy, whose values are not copied: what is put into it is seen by nobody else.
+        Empty if none was given, or nothing is left of the initial task.
+
+        Raises:
+          TypeError: ``task`` is none.
+        """
         return self._running("get_metadata").get_metadata(self, task)
 
     def get_state(self, task: Task) -> dict[str, Any]:
-        """Return the state of the task's initial task, which all workers share."""
+        """Return the state of the task's initial task, which all workers share.
+
+        Otherwise as `get_worker_state`.
+
+        Raises:
+          TypeError: ``task`` is none, or as `get_worker_state`.
+          ValueError: The work is not on that initial task, or nothing is left of it.
+          NotAttachedError: The handler has ended.
+        """
         return self._running("get_state").get_state(self, task)
 
     def get_worker_state(self, provenance: ProvenanceChain) -> dict[str, Any]:
         """Return this worker's state of a prefix, a dict to keep what you like in.
 
         It is the same for all tasks with that prefix, and goes when the prefix
-        is complete. Changes count when the work succeeds.
+        is complete. Changes count when the work succeeds. If another handler has
+        changed it meanwhile, the work is done again, with what that one has made of
+        it; those that collide so take turns. So each handler that looks at a state
+        gets a copy of it, made by `copy.deepcopy`: keep it small.
+
+        Sources have no state, as they can't be run again. Outside of handlers, it is
+        the state itself.
+
+        Raises:
+          TypeError: The handler is a source; or a value in the state can't be copied.
+          ValueError: It is no prefix of the provenance of what is worked on.
+          NotAttachedError: The handler has ended.
         """
-        _check_prefix(provenance)
+        check_prefix(provenance)
         return self._running("get_worker_state").get_worker_state(self, provenance)
 
     def watch(self, prefix: ProvenanceChain, callback: WatchCallback | None = None) -> bool:
@@ -254,33 +294,35 @@ class TaskWorker(_Fields):
         Returns:
           Whether it wasn't watched before.
         """
-        _check_prefix(prefix)
+        check_prefix(prefix)
         return self._running("watch").watch(self, prefix, callback)
 
     def unwatch(self, prefix: ProvenanceChain, callback: WatchCallback | None = None) -> bool:
         """Undo `watch`; return whether it was watched."""
-        _check_prefix(prefix)
+        check_prefix(prefix)
         return self._running("unwatch").unwatch(self, prefix, callback)
 
     def trace(self, prefix: ProvenanceChain) -> None:
         """Keep what happens below a prefix, to be looked at."""
-        _check_prefix(prefix)
+        check_prefix(prefix)
         self._running("trace").trace(self, prefix)
 
-    async def request_user_input(
+    def request_user_input(
         self,
         task: Task,
         instruction: str,
         accepted_mime_types: Sequence[str] = ("text/html",),
         *,
         timeout: float | None = None,
-    ) -> tuple[Any, str | None]:
+    ) -> Any:
         """Ask a person something, and wait for the answer.
+
+        In an ``async def`` it is to be awaited: ``answer, mime_type = await
+        self.request_user_input(...)``. In a handler that is a plain ``def``, and so in a
+        thread, it waits itself, without ``await``, and keeps the thread.
 
         Who is asked says `Graph.set_user_request_callback`; by default it is whoever sits
         at the terminal. The handler's place, where places are limited, is free meanwhile.
-        In a handler that is a plain ``def``: ``trio.from_thread.run(...)``, which keeps
-        its thread.
 
         Args:
           task: The task that is worked on; when it is cancelled, so is this.
@@ -289,14 +331,14 @@ class TaskWorker(_Fields):
           timeout: Seconds to wait; None for no limit.
 
         Returns:
-          The answer and its MIME type.
+          The answer and its MIME type; in a Trio task, what gives them when awaited.
 
         Raises:
           NoAnswerError: A `trio.TooSlowError`: nobody answered in time.
           NotAttachedError: There is nobody to ask: no callback, and no terminal.
           ValueError: The terminal was to be asked, and can't give what is accepted.
         """
-        return await self._running("request_user_input").request_user_input(
+        return self._running("request_user_input").request_user_input(
             self, task, instruction, accepted_mime_types, timeout
         )
 
@@ -319,7 +361,7 @@ class TaskWorker(_Fields):
         )
 
 
-def _kind_of(cls: type[TaskWorker], handler: Callable[..., Any]) -> ConsumeKind | None:
+def _kind_of(cls: type[TaskWorker], handler: object) -> ConsumeKind | None:
     """Return how a handler runs; None if it is abstract.
 
     Raises:
@@ -339,7 +381,7 @@ def _kind_of(cls: type[TaskWorker], handler: Callable[..., Any]) -> ConsumeKind 
             f"{where} is a plain generator, whose outputs would be lost: make it `async def` with "
             "`yield` (a source of outputs), or publish with self.publish_work(...)"
         )
-    if not callable(handler):
+    if not (callable(handler) and hasattr(handler, "__get__")):
         raise TypeError(f"{where} must be a method, not {handler!r}")
     return "thread"
 
@@ -361,11 +403,6 @@ def _check_worker(worker: TaskWorker, attribute: Any, value: Any) -> None:
         raise ValueError(f"{where}.backoff must be a number of seconds >= 0, not {worker.backoff}")
     if not worker.name:
         raise ValueError(f"{where}.name must not be empty")
-
-
-def _check_prefix(prefix: object) -> None:
-    if not isinstance(prefix, tuple) or not prefix:
-        raise ValueError(f"a prefix is a tuple of (name, number) pairs, not {prefix!r}")
 
 
 make_attrs_class(TaskWorker, TaskWorker, eq=False, check=_check_worker)

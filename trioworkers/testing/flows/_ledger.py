@@ -23,7 +23,7 @@ class Ledger:
       groups: What waits for a prefix to be complete: by worker, prefix, and whether
         it is a watch.
       aborted: Provenances that were aborted.
-      refusals: Joins that have refused to be called, and where.
+      refusals: Joins that have refused to be called, or failed with nothing, and where.
       numbers: How much each worker has published, by name.
       tallies: What must have been counted, by number of the worker.
       collected: What sinks must have.
@@ -61,7 +61,7 @@ class Ledger:
         self.aborted.append(chain)
         doomed: list[tuple[int, Chain]] = []
         for work in list(self.open):
-            if below(work.chain, chain) and not work.aborted:
+            if work.comes_of(chain) and not work.aborted:
                 work.aborted = True
                 if not work.is_sink:
                     self._lacks(work.worker, work.label, doomed)
@@ -96,13 +96,15 @@ class Ledger:
     def lose(self, work: Work) -> None:
         """End what has failed for good."""
         self.tallies[work.worker].failed += 1
-        if work.refused:
+        group = work.group
+        in_vain = group is not None and not group.is_watch and (work.refused or not group.held)
+        if in_vain:
             self.refusals.add((work.worker, work.parent))
         for join in self.shape.lacking[work.worker]:
             place = self.shape.place(join, work.label)
             if place is None or any(below(place, chain) for chain in self.aborted):
                 continue
-            if work.refused and (join, place) in self.refusals:
+            if in_vain and (join, place) in self.refusals:
                 continue
             self._group(join, place).missing.append((self.names[work.worker], work.label))
         self.end(work)

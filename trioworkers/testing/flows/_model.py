@@ -186,6 +186,7 @@ class FlowModel(Ledger):
         elif any(self.states[key] != seen for key, seen in said.counts.items()):
             self.note("again", name, shown(work.label))
             self.used["a handler runs again for its state"] += 1
+            self.tallies[work.worker].reruns += 1
             return
         else:
             self.note("returns", name, shown(work.label))
@@ -290,7 +291,7 @@ class FlowModel(Ledger):
         self._compare()
         if self.stopped:
             return
-        expected = any(below(one.chain, chain) for one in self.open) or any(
+        expected = any(one.comes_of(chain) for one in self.open) or any(
             below(place, chain)
             or any(below(held, chain) for held, _ in group.held)
             or any(below(held, chain) for held in group.dropped)
@@ -409,7 +410,8 @@ class FlowModel(Ledger):
             self._broke("P12", f"sinks have {labels(got)}, not {labels(self.collected)}")
         for name, tally in zip(self.names, self.tallies, strict=True):
             one = now.workers[name]
-            if (one.done, one.failed, one.aborted, one.retries) != attrs.astuple(tally):
+            counts = (one.done, one.failed, one.aborted, one.retries, one.reruns)
+            if counts != attrs.astuple(tally):
                 self._broke("statistics", f"{name} has {tally}, says {one}")
         if (now.in_flight, now.queued, now.running, now.retrying, now.held) != (0, 0, 0, 0, 0):
             self._broke("P10", f"the run has ended, and counts are not zero: {now}")

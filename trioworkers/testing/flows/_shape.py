@@ -27,6 +27,9 @@ class Shape:
         numbers = range(len(plan.workers))
         self.joins = [index for index in numbers if plan.workers[index].kind in ("join", "merge")]
         self._group_names = {index: self._names_of(index) for index in self.joins}
+        self._next = [self._steps(index) for index in numbers]
+        while self._go_past_joins():
+            pass
         self.lacking = [self._joins_behind(index) for index in numbers]
         self.rank = [self._rank_of(index) for index in numbers]
 
@@ -55,6 +58,24 @@ class Shape:
             self.names[index] for index in range(len(self.names)) if self._joins_on(join, index)
         }
 
+    def _steps(self, index: int) -> set[int]:
+        """Return whose pairs may follow one in a provenance, joins aside."""
+        return {taker for taker in self._takers(index) if taker not in self.joins}
+
+    def _go_past_joins(self) -> bool:
+        """Let the pair of a join follow what it joins on; return whether that was new."""
+        new = [
+            (index, join)
+            for join in self.joins
+            for index in range(len(self.names))
+            if join not in self._next[index]
+            and self._joins_on(join, index)
+            and self._leads(index, join)
+        ]
+        for index, join in new:
+            self._next[index].add(join)
+        return bool(new)
+
     def _joins_behind(self, start: int) -> list[int]:
         """Return the joins that lack something if ``start`` does not do its work."""
         return [
@@ -64,16 +85,16 @@ class Shape:
         ]
 
     def _leads(self, start: int, join: int) -> bool:
-        """Whether there is a way to a join without another, and without what it joins on."""
-        seen, todo = set(), [start]
+        """Whether what follows ``start`` may arrive at a join before what that joins on."""
+        seen, todo = {start}, [start]
         while todo:
-            for taker in self._takers(todo.pop()):
-                if taker == join:
-                    return True
-                if taker in seen or taker in self.joins or self._joins_on(join, taker):
-                    continue
-                seen.add(taker)
-                todo.append(taker)
+            index = todo.pop()
+            if join in self._takers(index):
+                return True
+            for other in self._next[index] - seen:
+                if not self._joins_on(join, other):
+                    seen.add(other)
+                    todo.append(other)
         return False
 
     def _behind(self, start: int) -> set[int]:

@@ -94,6 +94,10 @@ class Work:
     aborted: bool = False
     refused: bool = False
 
+    def comes_of(self, prefix: Chain) -> bool:
+        """Whether it is aborted with ``prefix``; a sink is with its task, wherever it is."""
+        return below(self.label if self.is_sink else self.chain, prefix)
+
     @property
     def is_watch(self) -> bool:
         """Whether it is a watch that is told."""
@@ -118,3 +122,4 @@ class Tally:
     failed: int = 0
     aborted: int = 0
     retries: int = 0
+    reruns: int = 0
