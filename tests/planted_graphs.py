@@ -18,6 +18,7 @@ from trioworkers.graph import (
     Task,
     _aborts,
     _calls,
+    _outputs,
     _retry,
     _routes,
     _run,
@@ -68,7 +69,7 @@ def commit_failures(patch: Patch) -> None:
     failed = _run.GraphRun.failed
 
     def commit(self, attempt, error):
-        self.commit(attempt)
+        _outputs.commit(self, attempt)
         failed(self, attempt, error)
 
     patch.setattr(_run.GraphRun, "failed", commit)
@@ -105,14 +106,14 @@ def overwrite_state(patch: Patch) -> None:
 
 @planted("P13", "a join is called when its second input arrives")
 def join_early(patch: Patch) -> None:
-    arrive = _run.GraphRun._arrive
+    arrive = _outputs.arrive
 
-    def early(self, place, task, station):
-        arrive(self, place, task, station)
+    def early(run, place, task, station):
+        arrive(run, place, task, station)
         if len(place.waiting[station].tasks) == 2:
-            self.tree._fire(place)
+            run.tree._fire(place)
 
-    patch.setattr(_run.GraphRun, "_arrive", early)
+    patch.setattr(_outputs, "arrive", early)
 
 
 @planted("P13", "a join is not told of what has failed")
@@ -249,14 +250,14 @@ def forget_window(patch: Patch) -> None:
 
 @planted("P8", "joins may hold as much as they like")
 def hold_anything(patch: Patch) -> None:
-    arrive = _run.GraphRun._arrive
+    arrive = _outputs.arrive
 
-    def hold(self, place, task, station):
-        held, self.held = self.held, -1
-        arrive(self, place, task, station)
-        self.held = held + 1
+    def hold(run, place, task, station):
+        held, run.held = run.held, -1
+        arrive(run, place, task, station)
+        run.held = held + 1
 
-    patch.setattr(_run.GraphRun, "_arrive", hold)
+    patch.setattr(_outputs, "arrive", hold)
 
 
 @planted("completion", "a prefix completes before its last descendant")

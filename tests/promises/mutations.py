@@ -247,7 +247,7 @@ MUTATIONS = [
         "what a failed attempt has published is seen",
         "graph/_run.py",
         "        attempt.drop()\n        if node.aborted:\n            if not isinstance",
-        "        self.commit(attempt)\n        if node.aborted:\n            if not isinstance",
+        "        commit(self, attempt)\n        if node.aborted:\n            if not isinstance",
         "tests/graph/test_graph_retries.py",
     ),
     Mutation(

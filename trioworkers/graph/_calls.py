@@ -14,6 +14,7 @@ from ._failures import TaskFailure
 from ._join_policy import Joined, refusal
 from ._joins import MergedTaskWorker, merge
 from ._limits import take, take_anyway
+from ._outputs import commit, put_status
 from ._phases import RESTING, RESUMING, RUNNING
 from ._sources import Source
 from ._states import Extra, outlet_of
@@ -119,7 +120,7 @@ async def _draw(run: "GraphRun", attempt: Attempt) -> None:
                 if node.aborted or run.is_cancelled:
                     await trio.lowlevel.checkpoint()  # which raises
                 try:
-                    run.commit(attempt)
+                    commit(run, attempt)
                 except HeldTasksError as error:  # of the run, no failure of the task
                     run.crash(error)
                     await trio.lowlevel.checkpoint()  # which raises
@@ -190,7 +191,7 @@ async def tell(run: "GraphRun", attempt: Attempt) -> None:
     outlet = outlet_of(root)
     if outlet is not None:
         for status in statuses or ():
-            run.put_status(outlet, attempt, status)
+            put_status(run, outlet, attempt, status)
         return
     extra = root.extra
     if not isinstance(extra, Extra) or extra.status_callback is None:

@@ -1,8 +1,9 @@
 """A graph while it runs: what becomes of each task, and what follows from that."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextvars import Context
+from itertools import count
 from typing import Any, TypeVar
 
 import attrs
@@ -23,18 +24,19 @@ from ..errors import (
     StoppedError,
 )
 from ._aborts import abort, drop_aborted, miss
-from ._attempt import Attempt, PutAside, Status
+from ._attempt import Attempt, PutAside
 from ._failures import Failures, TaskFailure
 from ._limits import give_back, take
 from ._outlet import Outlet
+from ._outputs import commit, hold_own
 from ._phases import ENDED, QUEUED, READY, RESUMING, RETRYING, RUNNING
-from ._provenance import Group, Node, Pair, ProvenanceChain, ProvenanceTree, beside, nearest
+from ._provenance import Group, Node, Pair, ProvenanceChain, ProvenanceTree, nearest
 from ._retries import Retries
 from ._runners import Runners
 from ._sorting import sort_by_provenance
 from ._sources import Source
 from ._states import Extra, Turns, extra_of, outlet_of
-from ._stations import Fork, Kind, Station
+from ._stations import Station
 from ._statistics import GraphStatistics
 from ._task import Task
 from ._trace import Trace, Tracer
@@ -82,6 +84,7 @@ class GraphRun:
       outlets: Those that initial tasks are, or may be, given with.
       told_failures: How many failures were given to outlets.
       tracer: Keeps what happens below some prefixes; None if nobody has asked for that.
+      status_numbers: What statuses are numbered with that outlets have.
     """
 
     name: str
@@ -103,7 +106,7 @@ class GraphRun:
     outlets: set[Outlet] = attrs.field(init=False, factory=set)
     told_failures: int = attrs.field(init=False, default=0)
     tracer: Tracer | None = attrs.field(init=False, default=None)
-    _status_number: int = attrs.field(init=False, default=0)
+    status_numbers: Iterator[int] = attrs.field(init=False, factory=lambda: count(1))
     _idle: ParkingLot = attrs.field(init=False, factory=ParkingLot)
     _turns: Turns = attrs.field(init=False, factory=Turns)
     _lots: set[ParkingLot] = attrs.field(init=False, factory=set)
@@ -147,19 +150,20 @@ class GraphRun:
         task._worker = InitialTaskWorker
         task._published = True
         station = self.stations[worker]
-        node = self._begin(None, pair, task, station, source)
+        node = self.begin(None, pair, task, station, source)
         node.extra = extra
         if station.join is not None:
-            self._hold_own(node, station)
+            hold_own(self, node, station)
         else:
-            self._queue(node, station)
+            self.queue(node, station)
         if self.runners.ready:
             self.runners.wake()
         return pair
 
-    def _begin(
+    def begin(
         self, parent: Node | None, pair: Pair, task: Task, station: Station, source: Source
     ) -> Node:
+        """Put a task into the tree, and count it."""
         node = self.tree.open(parent, pair, task, station)
         node.source = source
         above: Source | None = source
@@ -171,7 +175,7 @@ class GraphRun:
             self.tracer.begun(node)
         return node
 
-    def _queue(self, node: Node, station: Station) -> None:
+    def queue(self, node: Node, station: Station) -> None:
         """Let a task wait for a runner, or for places before that."""
         if not station.limits or (not station.line and take(station.limits)):
             node.phase = READY
@@ -235,140 +239,14 @@ class GraphRun:
             attempt.station.reruns += 1
             self._work_over(node, attempt.station)
             if self._turns.take(node, stale):
-                self._queue(node, attempt.station)
+                self.queue(node, attempt.station)
             return False
-        self.commit(attempt)
+        commit(self, attempt)
         attempt.station.done += 1
         if attempt.statuses is not None:
             return True
         self.finish(node)
         return False
-
-    def commit(self, attempt: Attempt) -> None:
-        """Make what was said since the last time visible."""
-        if attempt.states is not None:
-            attempt.states.commit()
-            attempt.states = None
-        if attempt.watches is not None:
-            self._commit_watches(attempt)
-        if not attempt.outputs:
-            return
-        station, source = attempt.station, attempt.source
-        name, cls, numbers = station.name, type(station.worker), station.numbers
-        outputs, base, group_inputs = attempt.take()
-        node = attempt.node
-        usual = group_inputs if base is not None else (node.task,)
-        for task, target, parent, made_from in outputs:
-            pair = (name, next(numbers))
-            task._pair = pair
-            task._worker = cls
-            if made_from is None:
-                task._inputs = usual
-                if base is not None:
-                    task._base = base
-            else:
-                task._inputs = (made_from,)
-            if isinstance(target, Fork):
-                self._fork(target, parent, pair, task, source)
-            elif target.kind is Kind.JOIN:
-                self._hold(parent, pair, task, target, source)
-            elif target.kind is Kind.COLLECT:
-                self._collect(parent, pair, task, target, source)
-            else:
-                self._queue(self._begin(parent, pair, task, target, source), target)
-
-    def _fork(self, fork: Fork, parent: Node, pair: Pair, task: Task, source: Source) -> None:
-        """Let several have a task. Only the first of them has it under its pair."""
-        for station in fork.stations:
-            if station.kind is Kind.JOIN:
-                self._hold(parent, pair, task, station, source)
-            elif station.kind is Kind.COLLECT:
-                self._collect(parent, pair, task, station, source)
-            else:
-                key = _free_key(parent, pair)
-                self._queue(self._begin(parent, key, task, station, source), station)
-
-    def _collect(
-        self, parent: Node, pair: Pair, task: Task, station: Station, source: Source
-    ) -> None:
-        """Let a sink have a task."""
-        outlet = outlet_of(parent)
-        if outlet is None:
-            self.outputs.append(task)
-            if self.tracer is not None:
-                self.tracer.passed(parent, task, station.name, "collected")
-            return
-        key = _free_key(parent, pair)
-        outlet.put(self._begin(parent, key, task, station, source))
-
-    def put_status(self, outlet: Outlet, attempt: Attempt, status: Status) -> None:
-        """Let an outlet have a status."""
-        self._status_number += 1
-        key = (f"{attempt.station.name} ", -self._status_number)
-        item: Any = (attempt.station, *status)
-        outlet.put(self._begin(attempt.parent, key, item, outlet.statuses, attempt.source))
-
-    def _commit_watches(self, attempt: Attempt) -> None:
-        for node, key, station in attempt.watches or ():
-            if station is None:
-                self.tree.leave(node, key)
-            else:
-                self.tree.group(node, key, station, station.rank)
-        attempt.watches = None
-
-    def _hold(self, parent: Node, pair: Pair, task: Task, station: Station, source: Source) -> None:
-        """Let a task wait in a join for the others of its group."""
-        rule = station.join
-        assert rule is not None
-        if rule.at_root:
-            place: Node | None = parent.root
-        elif pair[0] in rule.names:
-            self._hold_own(self._begin(parent, pair, task, station, source), station)
-            return
-        else:
-            place = nearest(parent, rule.names)
-        if place is None:
-            chain = (*parent.chain(), pair)
-            self._no_group(parent, task, chain, station)
-            return
-        self._arrive(place, task, station)
-
-    def _hold_own(self, node: Node, station: Station) -> None:
-        """Let a task wait in a join that groups by the last pair, so that it is all alone."""
-        rule = station.join
-        assert rule is not None
-        if node.pair[0] in rule.names:
-            self._arrive(node, node.task, station)
-        else:
-            self._no_group(node, node.task, (node.pair,), station)
-        station.accepted -= 1  # it is counted when the group is
-        self.finish(node)
-
-    def _arrive(self, place: Node, task: Task, station: Station) -> None:
-        rule = station.join
-        assert rule is not None
-        if self.held >= self.settings.max_held:
-            raise HeldTasksError(self.name, self.settings.max_held, station.name)
-        self.held += 1
-        station.held += 1
-        group = self.tree.group(place, station, station, station.rank)
-        if station.is_traced and not group.tasks:
-            self.trace(place)
-        group.tasks.append(task)
-        if self.tracer is not None:
-            self.tracer.passed(place, task, station.name, "given to a join")
-
-    def _no_group(self, node: Node, task: Task, chain: ProvenanceChain, station: Station) -> None:
-        rule = station.join
-        assert rule is not None
-        wanted = " or ".join(sorted(rule.names))
-        error = ValueError(
-            f"{station.name} joins on {wanted}, and no such worker has a part in this task: it "
-            f"belongs to no group: join on InitialTaskWorker, or let all inputs come by {wanted}"
-        )
-        station.failed += 1
-        station.accepted += 1
-        self.keep(node, TaskFailure(station.name, chain, task, error, 0))
 
     # The end of a task
 
@@ -420,7 +298,7 @@ class GraphRun:
             sort_by_provenance(group.tasks, place)
             if self.tracer is not None:
                 self.tracer.begun(node)
-            self._queue(node, station)
+            self.queue(node, station)
         self.tree.fired.clear()
 
     def _complete(self) -> None:
@@ -544,21 +422,21 @@ class GraphRun:
     def bring_back(self, node: Node) -> None:
         """Let a task that was put aside be worked on again, if it was not aborted."""
         if not node.ended:
-            self._queue(node, node.worker)
+            self.queue(node, node.worker)
             if self.runners.ready:
                 self.runners.wake()
 
     def _end_turn(self, node: Node) -> None:
         following = self._turns.leave(node)
         if following is not None:
-            self._queue(following, following.worker)
+            self.queue(following, following.worker)
 
     def _retry(self, node: Node, station: Station, delay: float) -> None:
         self._work_over(node, station)
         if self._turns:
             self._end_turn(node)
         if delay <= 0:
-            self._queue(node, station)
+            self.queue(node, station)
             return
         station.retrying += 1
         node.phase = RETRYING
@@ -571,7 +449,7 @@ class GraphRun:
         for node in nodes:
             if node.phase == RETRYING:
                 node.worker.retrying -= 1
-                self._queue(node, node.worker)
+                self.queue(node, node.worker)
         if self.runners.ready:
             self.runners.wake()
 
@@ -773,13 +651,6 @@ def _tries(node: Node) -> int:
 
 def _has_ended(node: Node) -> bool:
     return node.ended
-
-
-def _free_key(parent: Node, pair: Pair) -> Pair:
-    """Return what a task is a child under that may be one of several with its pair."""
-    if parent.children and pair in parent.children:
-        return beside(pair)
-    return pair
 
 
 def _refused(node: Node) -> set[object]:
