@@ -12,6 +12,14 @@ from ._wiring import Wiring
 from ._worker import TaskWorker
 
 
+def check_bound(what: str, value: object) -> None:
+    """Refuse what is not a whole number >= 1."""
+    if type(value) is not int:
+        raise TypeError(f"{what} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{what} must be >= 1, not {value}")
+
+
 class GraphBuilder:
     """Builds a graph: workers, what goes from one to another, entries and sinks.
 
@@ -49,10 +57,7 @@ class GraphBuilder:
             ("max_held", max_held),
             ("max_running", max_running),
         ):
-            if type(value) is not int:
-                raise TypeError(f"{what} must be a whole number, not {value!r}")
-            if value < 1:
-                raise ValueError(f"{what} must be >= 1, not {value}")
+            check_bound(what, value)
         self.name = name
         self.strict = strict
         self.window = window

@@ -12,7 +12,7 @@ from trio.lowlevel import enable_ki_protection
 from ..errors import GraphWindowFull, StoppedError
 from ._aborts import abort
 from ._attempt import current_attempt
-from ._building import GraphBuilder
+from ._building import GraphBuilder, check_bound
 from ._failures import TaskFailure
 from ._initial import InitialTask, InitialTasks, check_iterable
 from ._open_graph import OnFailure, OpenGraph
@@ -86,10 +86,7 @@ class Graph(GraphBuilder):
         super().__init__(
             name=name, strict=strict, window=window, max_held=max_held, max_running=max_running
         )
-        if type(max_threads) is not int:
-            raise TypeError(f"max_threads must be a whole number, not {max_threads!r}")
-        if max_threads < 1:
-            raise ValueError(f"max_threads must be >= 1, not {max_threads}")
+        check_bound("max_threads", max_threads)
         if not callable(random):
             raise TypeError(f"random must be a function that gives numbers, not {random!r}")
         self._settings = RunSettings(

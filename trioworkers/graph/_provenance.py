@@ -286,14 +286,8 @@ class ProvenanceTree:
 
     def find(self, chain: ProvenanceChain) -> Node | None:
         """Return the node of the task with that provenance, or None if it is complete."""
-        node: Node | None = None
-        among: dict[Pair, Node] | None = self.roots
-        for pair in chain:
-            node = among.get(pair) if among else None
-            if node is None or node.is_firing:
-                return None
-            among = node.children
-        return node
+        node, depth = self._deepest(chain)
+        return node if depth == len(chain) else None
 
     def find_all(self, chain: ProvenanceChain) -> list[Node]:
         """Return all nodes whose task has that provenance: see `beside`."""
@@ -311,14 +305,18 @@ class ProvenanceTree:
 
     def find_deepest(self, chain: ProvenanceChain) -> Node | None:
         """Return the node of the longest prefix of ``chain`` that is not complete, or None."""
+        return self._deepest(chain)[0]
+
+    def _deepest(self, chain: ProvenanceChain) -> tuple[Node | None, int]:
+        """Return what `find_deepest` does, and how long that prefix is."""
         found: Node | None = None
         among: dict[Pair, Node] | None = self.roots
-        for pair in chain:
+        for depth, pair in enumerate(chain):
             node = among.get(pair) if among else None
             if node is None or node.is_firing:
-                break
+                return found, depth
             found, among = node, node.children
-        return found
+        return found, len(chain)
 
     @property
     def is_empty(self) -> bool:

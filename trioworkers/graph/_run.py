@@ -4,7 +4,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextvars import Context
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import trio
@@ -42,8 +42,6 @@ from ._task import Task
 from ._trace import Trace, Tracer
 from ._wiring import INITIAL
 from ._worker import InitialTaskWorker, TaskWorker
-
-T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)

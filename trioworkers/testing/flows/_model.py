@@ -1,6 +1,5 @@
 """Follows a running graph by what its handlers do, and says what is wrong with that."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -15,9 +14,7 @@ from ._shape import INITIAL
 from ._values import (
     Chain,
     FlowBroken,
-    Group,
     Said,
-    Tally,
     Work,
     below,
     flat_tasks,
@@ -47,21 +44,7 @@ class FlowModel(Ledger):
         self.graph = built.graph
         self.workers = built.workers
         self.failures = failures
-        self.open: list[Work] = []
-        self.groups: dict[tuple[int, Chain, bool], Group] = {}
-        self.aborted: list[Chain] = []
-        self.refusals: set[tuple[int, Chain]] = set()
-        self.numbers: Counter[str] = Counter()
-        self.tallies = [Tally() for _ in built.workers]
-        self.collected: list[Parcel] = []
-        self.expected: Counter[tuple[str, Chain, int, str]] = Counter()
-        self.states: Counter[tuple[int, Chain]] = Counter()
-        self.statuses: Counter[str] = Counter()
-        self.chains: dict[int, Chain] = {}
-        self.used: Counter[str] = Counter()
         self.over = False
-        self.stopped = False  # cancelled as a whole, or dead: nothing more is expected of it
-        self.too_many = False
         self._seen = 0
         self._limits = [(LIMITED[number], most) for number, most in plan.limits]
 
