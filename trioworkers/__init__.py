@@ -12,6 +12,7 @@ from .bus import BusDataMessage as BusDataMessage
 from .bus import BusDeactivateWorkerMessage as BusDeactivateWorkerMessage
 from .bus import BusEndMessage as BusEndMessage
 from .bus import BusEndWorkerMessage as BusEndWorkerMessage
+from .bus import BusFailedMessage as BusFailedMessage
 from .bus import BusJobCancelMessage as BusJobCancelMessage
 from .bus import BusJobCreditMessage as BusJobCreditMessage
 from .bus import BusJobRequestMessage as BusJobRequestMessage
@@ -25,6 +26,8 @@ from .bus import BusJobUpdateRequestMessage as BusJobUpdateRequestMessage
 from .bus import BusJobUpdateUrgentMessage as BusJobUpdateUrgentMessage
 from .bus import BusLocalMessage as BusLocalMessage
 from .bus import BusMessage as BusMessage
+from .bus import BusRejoinedMessage as BusRejoinedMessage
+from .bus import BusRunnerFadingMessage as BusRunnerFadingMessage
 from .bus import BusStatistics as BusStatistics
 from .bus import BusSubscriber as BusSubscriber
 from .bus import BusSystemMessage as BusSystemMessage
@@ -44,6 +47,8 @@ from .bus import WorkerRegistryEntry as WorkerRegistryEntry
 from .bus import tagged_messages as tagged_messages
 from .bus import wire_converter as wire_converter
 from .bus import wire_tag as wire_tag
+from .errors import BusDeniedError as BusDeniedError
+from .errors import BusDisconnected as BusDisconnected
 from .errors import CodecError as CodecError
 from .errors import DuplicateWorkerError as DuplicateWorkerError
 from .errors import InactiveJobError as InactiveJobError

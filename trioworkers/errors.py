@@ -12,6 +12,8 @@
     ├── UnknownJobError         (LookupError) a job id that its requester has not open
     ├── DuplicateWorkerError    (ValueError) two workers of one name
     ├── WaitingCircleError      a job that could only wait for itself
+    ├── BusDisconnected         (ConnectionError) a bus can't be reached, for too long
+    ├── BusDeniedError          a bus can be reached, and refuses us
     ├── CodecError              (ValueError) bytes that are no message, or the reverse
     ├── PoolFailedError         a pool whose members go before they are of use
     ├── LaneFull                (trio.WouldBlock) no room, and waiting would never end
@@ -196,6 +198,50 @@ class WaitingCircleError(TrioWorkersError):
             f"{self.what} is held by an ancestor of this request, which would wait for ever: "
             f"{' -> '.join(self.chain)}. Ask without waiting, or ask another worker."
         )
+
+
+@attrs.define
+class BusDisconnected(TrioWorkersError, ConnectionError):
+    """A bus can't be reached, and the sender has waited as long as it may.
+
+    See `BusDeniedError` for one that refuses us, where waiting is of no use.
+
+    Attributes:
+      bus: Which one: where its server is, without passwords.
+      state: How the bus stands to it, such as ``"reconnecting"``.
+      reason: What happened, for a person to read.
+      waited: Seconds, or 0.0 if the sender did not wait.
+    """
+
+    bus: str
+    state: str
+    reason: str
+    waited: float
+
+    def __str__(self) -> str:
+        return (
+            f"the bus at {self.bus} can't be reached ({self.state}): {self.reason}. Nothing was "
+            f"sent; waited {self.waited:g} s. Wait with `await bus.wait_connected()`, try again, "
+            "or give the bus a longer send_timeout."
+        )
+
+
+@attrs.define
+class BusDeniedError(TrioWorkersError):
+    """A bus will never serve us as we are: a wrong password, say. See `BusDisconnected`.
+
+    Attributes:
+      bus: Which one: where its server is, without passwords.
+      reason: What it refuses, for a person to read.
+      remedy: What to do about it.
+    """
+
+    bus: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"the bus at {self.bus} refuses us: {self.reason}; {self.remedy}"
 
 
 @attrs.define

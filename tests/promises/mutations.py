@@ -229,9 +229,9 @@ MUTATIONS = [
     Mutation(
         "P11",
         "a second subscriber of a name takes it over",
-        "bus",
-        '                raise DuplicateWorkerError(name, "the bus")\n',
-        "                pass\n",
+        "bus/_router.py",
+        '            raise DuplicateWorkerError(name, "the bus")\n',
+        "            pass\n",
         "tests/bus/test_bus_routing.py",
     ),
     Mutation(

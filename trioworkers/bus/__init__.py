@@ -30,6 +30,9 @@ from ._lifecycle_messages import BusCancelWorkerMessage as BusCancelWorkerMessag
 from ._lifecycle_messages import BusDeactivateWorkerMessage as BusDeactivateWorkerMessage
 from ._lifecycle_messages import BusEndMessage as BusEndMessage
 from ._lifecycle_messages import BusEndWorkerMessage as BusEndWorkerMessage
+from ._lifecycle_messages import BusFailedMessage as BusFailedMessage
+from ._lifecycle_messages import BusRejoinedMessage as BusRejoinedMessage
+from ._lifecycle_messages import BusRunnerFadingMessage as BusRunnerFadingMessage
 from ._lifecycle_messages import BusWorkerDepartedMessage as BusWorkerDepartedMessage
 from ._lifecycle_messages import BusWorkerErrorMessage as BusWorkerErrorMessage
 from ._lifecycle_messages import BusWorkerLocalErrorMessage as BusWorkerLocalErrorMessage

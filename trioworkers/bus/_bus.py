@@ -6,7 +6,8 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -14,13 +15,22 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from ..errors import LaneFull, NotAttachedError, StoppedError, UnknownWorkerError
+from ..errors import (
+    DuplicateWorkerError,
+    LaneFull,
+    NotAttachedError,
+    StoppedError,
+    UnknownWorkerError,
+)
 from ._ki import call_interruptible
 from ._lanes import Lanes, LaneStatistics
+from ._lifecycle_messages import BusFailedMessage
 from ._messages import BusLocalMessage, BusMessage
 from ._nursery import BackgroundNursery
 from ._router import Router, Subscription
 from ._subscriber import BusSubscriber
+
+_runner_numbers = itertools.count()
 
 
 @attrs.frozen
@@ -85,8 +95,11 @@ class WorkerBus(ABC):
         self._entered = False
         self._running = False
         self._ended = False
+        self._failed = False
+        self._adding: set[str] = set()
         self._delivering = False
-        self._nested: deque[BusMessage] = deque()
+        #: What to deliver next, and whether also into lanes that are full.
+        self._nested: deque[tuple[BusMessage, bool]] = deque()
         self._outbox: deque[BusMessage] = deque()
         self._publishing = trio.Lock()
         self._writer_wake = trio.Event()
@@ -179,7 +192,38 @@ class WorkerBus(ABC):
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as self._nursery:
                 opened.set()
-                await trio.sleep_forever()
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    if self._running:
+                        self._fail()
+
+    @enable_ki_protection
+    def _fail(self) -> None:
+        """Carry nothing any more: a Trio task of the transport has crashed.
+
+        All who wait for runners elsewhere are released, before the blocks that they are
+        in are cancelled. What goes to a name that is here still arrives.
+        """
+        self._running = False
+        self._ended = self._failed = True
+        outbox, self._outbox = self._outbox, deque()
+        for message in outbox:
+            self._post_here(message)
+        self.on_message_received(BusFailedMessage(source=""))
+
+    def _post_here(self, message: BusMessage) -> None:
+        try:
+            self.on_message_received(message)
+        except UnknownWorkerError:
+            self._bounce(message)
+        except LaneFull:
+            self._router.missed += 1
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the transport has crashed. What is posted then goes no further than here."""
+        return self._failed
 
     # Who is there
 
@@ -188,6 +232,65 @@ class WorkerBus(ABC):
         """The names that messages can be sent to."""
         return self._router.names
 
+    @property
+    def claimed_names(self) -> tuple[str, ...]:
+        """The `names`, and those that are being claimed or added now."""
+        return (*self._router.names, *(n for n in self._adding if n not in self._router.targets))
+
+    def new_runner_name(self) -> str:
+        """Return a name that no other runner of the bus has, in whatever process."""
+        return f"runner#{next(_runner_numbers)}"
+
+    @property
+    def _claims(self) -> bool:
+        """Whether names are claimed and given back now: while it starts and runs."""
+        return self._nursery is not None and not self._ended
+
+    async def claim(self, *names: str) -> None:
+        """Hook: make sure that nobody has these names, in whatever process, and nobody gets them.
+
+        All or none. Called, by `claiming`, before they are subscribed on a bus that runs
+        or starts. What is subscribed earlier is for `start` to claim. If it raises,
+        `release_nowait` is called, too.
+
+        Raises:
+          DuplicateWorkerError: Somebody has one of them.
+        """
+
+    def release_nowait(self, *names: str) -> None:
+        """Hook: give names up that were claimed, or may have been. Must not raise.
+
+        A `claim` of the same names may follow at once, and comes after it.
+        """
+
+    @asynccontextmanager
+    async def claiming(self, *names: str) -> AsyncIterator[None]:
+        """Have ``names`` claimed for a block that subscribes them, by `subscribe_nowait`.
+
+        Those that are not subscribed at its end, for whatever reason, are given back.
+        A checkpoint only if `claim` is one.
+
+        Raises:
+          DuplicateWorkerError: Somebody has one of them, or is about to.
+        """
+        router = self._router
+        for name in names:
+            router.check_free(name)
+            if name in self._adding:
+                raise DuplicateWorkerError(name, "the bus")
+        self._adding.update(names)
+        claims = self._claims
+        try:
+            if claims:
+                await self.claim(*names)
+            yield
+        finally:
+            self._adding.difference_update(names)
+            unused = [name for name in names if name not in router.targets]
+            if claims and unused:
+                self.release_nowait(*unused)
+
+    @enable_ki_protection
     async def subscribe(
         self, subscriber: BusSubscriber, *, lanes: Lanes | None = None, observe: bool = False
     ) -> None:
@@ -207,15 +310,19 @@ class WorkerBus(ABC):
           DuplicateWorkerError: Another subscriber has that name.
         """
         await trio.lowlevel.checkpoint()
-        self.subscribe_nowait(subscriber, lanes=lanes, observe=observe)
+        _check_subscriber(subscriber)
+        if observe or subscriber in self._router:
+            self.subscribe_nowait(subscriber, lanes=lanes, observe=observe)
+        else:
+            async with self.claiming(subscriber.name):
+                self.subscribe_nowait(subscriber, lanes=lanes)
 
     @enable_ki_protection
     def subscribe_nowait(
         self, subscriber: BusSubscriber, *, lanes: Lanes | None = None, observe: bool = False
     ) -> None:
-        """Do what `subscribe` does, without a checkpoint."""
-        if not isinstance(subscriber, BusSubscriber):
-            raise TypeError(f"expected a BusSubscriber, not {subscriber!r}")
+        """Do what `subscribe` does, without a checkpoint; in `claiming` if the bus runs."""
+        _check_subscriber(subscriber)
         self._run_lanes(self._router.subscribe(subscriber, lanes, observe=observe))
 
     async def unsubscribe(self, subscriber: BusSubscriber) -> None:
@@ -232,10 +339,13 @@ class WorkerBus(ABC):
     @enable_ki_protection
     def unsubscribe_nowait(self, subscriber: BusSubscriber) -> Subscription | None:
         """Do what `unsubscribe` does, without waiting for the hooks to end."""
+        was_claimed = subscriber.name in self._router.targets and self._claims
         found = self._router.unsubscribe(subscriber)
         if found is not None:
             if found.run is not None:
                 found.run.cancel()
+            if was_claimed:
+                self.release_nowait(subscriber.name)
             subscriber.on_unsubscribed()
         return found
 
@@ -272,6 +382,8 @@ class WorkerBus(ABC):
         """
         if isinstance(message, BusLocalMessage):
             self.on_message_received(message)
+        elif self._failed:
+            self._post_here(message)
         else:
             self._outbox.append(message)
             self._writer_wake.set()
@@ -300,7 +412,7 @@ class WorkerBus(ABC):
             named did not get it, all others did.
         """
         if self._delivering:
-            self._nested.append(message)
+            self._nested.append((message, False))
             return
         self._delivering = True
         router = self._router
@@ -314,12 +426,55 @@ class WorkerBus(ABC):
             ):
                 router.deliver(message)
         finally:
-            while self._nested:
-                try:
-                    router.deliver(self._nested.popleft())
-                except (UnknownWorkerError, LaneFull):
-                    router.missed += 1
+            if self._nested:
+                self._deliver_nested()
             self._delivering = False
+
+    @enable_ki_protection
+    def accept(self, message: BusMessage) -> None:
+        """Do what `on_message_received` does, but put it into lanes that are full, too.
+
+        For transports that read from a network, and bound by other means how much a
+        sender may have under way; see `lane_is_full` and `wait_lane_room`.
+
+        Raises:
+          UnknownWorkerError: Nobody here has the name it is targeted to.
+          LaneFull: A subscriber that does not run yet keeps no more.
+        """
+        if self._delivering:
+            self._nested.append((message, True))
+            return
+        self._delivering = True
+        try:
+            self._router.deliver(message, force=True)
+        finally:
+            self._deliver_nested()
+            self._delivering = False
+
+    def _deliver_nested(self) -> None:
+        """Deliver what was sent by book-keeping."""
+        while self._nested:
+            message, force = self._nested.popleft()
+            try:
+                self._router.deliver(message, force=force)
+            except (UnknownWorkerError, LaneFull):
+                self._router.missed += 1
+
+    def lane_is_full(self, name: str, *, system: bool) -> bool:
+        """Whether that lane of ``name`` is full now; False if nobody here has that name."""
+        subscription = self._router.targets.get(name)
+        return subscription is not None and subscription.lanes.full(system=system)
+
+    async def wait_lane_room(self, name: str, *, system: bool) -> None:
+        """Wait until that lane of ``name`` isn't full, or its subscriber has left.
+
+        For those who only look; `deliver` waits for itself. Always a checkpoint.
+        """
+        subscription = self._router.targets.get(name)
+        if subscription is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await subscription.lanes.wait_room(system=system, puts=False)
 
     @enable_ki_protection
     async def deliver(self, message: BusMessage) -> None:
@@ -387,10 +542,10 @@ class WorkerBus(ABC):
             async with self._publishing:
                 await self._flush()
 
-    def _bounce(self, message: BusMessage) -> None:
+    def _bounce(self, message: BusMessage, why: str | None = None) -> None:
         """Count a message that can't be delivered any more, and tell its source."""
         self._router.missed += 1
-        reply = message.bounce()
+        reply = message.bounce(why)
         if reply is not None:
             self.on_message_received(reply)
 
@@ -407,3 +562,8 @@ class WorkerBus(ABC):
                 # Cancelled, maybe as the sender of something else: not lost.
                 self._outbox.appendleft(message)
                 raise
+
+
+def _check_subscriber(subscriber: object) -> None:
+    if not isinstance(subscriber, BusSubscriber):
+        raise TypeError(f"expected a BusSubscriber, not {subscriber!r}")

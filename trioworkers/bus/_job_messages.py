@@ -117,9 +117,10 @@ class BusJobRequestMessage(BusJobDataMessage):
 
     may_miss: ClassVar[bool] = False
 
-    def bounce(self) -> "BusJobResponseMessage":
+    def bounce(self, why: str | None = None) -> "BusJobResponseMessage":
         """Return the outcome LOST: the worker has gone while the request was under way."""
-        failure = JobFailure("NotDelivered", f"nobody on the bus is named {self.target!r}")
+        why = why or f"nobody on the bus is named {self.target!r}"
+        failure = JobFailure("NotDelivered", why)
         return BusJobResponseMessage(
             self.job_id,
             JobStatus.LOST,

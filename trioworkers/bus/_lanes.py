@@ -105,12 +105,20 @@ class Lanes:
         lane = self._system if system else self._data
         return lane is not None and lane.queued >= self._capacity
 
-    async def wait_room(self, *, system: bool) -> None:
-        """Wait until that lane isn't full. Always a checkpoint."""
+    async def wait_room(self, *, system: bool, puts: bool = True) -> None:
+        """Wait until that lane isn't full. Always a checkpoint.
+
+        Args:
+          system: Which lane.
+          puts: Whether the caller is going to use the room. If not, and the lane is
+            empty, the next one that waits is woken, since nothing else would.
+        """
         await trio.lowlevel.checkpoint()
         lane = self._system if system else self._data
         while lane is not None and lane.queued >= self._capacity:
             await lane.room.park()
+            if not puts and not lane.queued:
+                lane.room.unpark()
 
     def hosts_current_task(self) -> bool:
         """Whether a lane's Trio task is the calling one or an ancestor of it."""

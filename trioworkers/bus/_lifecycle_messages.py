@@ -149,10 +149,47 @@ class BusWorkerDepartedMessage(BusSystemMessage):
 @wire_tag("registry.snapshot")
 @attrs.define
 class BusWorkerRegistryMessage(BusSystemMessage):
-    """All workers of a runner; sent when it starts, and to runners that start later."""
+    """Workers of a runner: sent when it starts or is back, and as an answer to that.
+
+    Attributes:
+      runner: The name of the runner.
+      workers: Some of its workers, or all.
+      asks: Whether a runner that gets it, if it goes to all, answers with its own workers.
+    """
 
     runner: str
     workers: tuple[WorkerRegistryEntry, ...]
+    asks: bool = attrs.field(default=True, kw_only=True)
 
     may_miss: ClassVar[bool] = True
+    waits_for_room: ClassVar[bool] = False
+
+
+@attrs.define
+class BusRejoinedMessage(BusLocalMessage, BusSystemMessage):
+    """The bus has come back after it had lost touch with everybody: announce again."""
+
+    waits_for_room: ClassVar[bool] = False
+
+
+@attrs.define
+class BusRunnerFadingMessage(BusLocalMessage, BusSystemMessage):
+    """Nothing is heard of a runner, which will soon be taken for gone.
+
+    What it and its workers have asked for is cancelled here. What they were asked
+    goes on until a `BusWorkerDepartedMessage` says that they are gone.
+
+    Attributes:
+      runner: The name of the runner.
+    """
+
+    runner: str
+
+    waits_for_room: ClassVar[bool] = False
+
+
+@attrs.define
+class BusFailedMessage(BusLocalMessage, BusSystemMessage):
+    """The bus has crashed: runners of other processes will not be heard of again."""
+
     waits_for_room: ClassVar[bool] = False

@@ -67,8 +67,12 @@ class BusMessage:
     #: Whether a target that has gone means "counted and dropped", not an error.
     may_miss: ClassVar[bool] = False
 
-    def bounce(self) -> "BusMessage | None":
-        """Return what its source is told if it can't be delivered later on; or None."""
+    def bounce(self, why: str | None = None) -> "BusMessage | None":
+        """Return what its source is told if it can't be delivered later on; or None.
+
+        Args:
+          why: What to say; by default, that nobody has the target's name.
+        """
         return None
 
 

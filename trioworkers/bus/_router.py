@@ -70,6 +70,11 @@ class Router:
         """Iterate over a snapshot of targets and observers."""
         return iter([*self.targets.values(), *self.observers.values()])
 
+    def __contains__(self, subscriber: BusSubscriber) -> bool:
+        """Whether this very subscriber is there."""
+        known = self.targets.get(subscriber.name) or self.observers.get(subscriber.name)
+        return known is not None and known.subscriber is subscriber
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the targets."""
@@ -90,12 +95,11 @@ class Router:
         """
         name = subscriber.name
         known = self.targets.get(name) or self.observers.get(name)
-        if known is not None:
-            if known.subscriber is not subscriber:
-                raise DuplicateWorkerError(name, "the bus")
+        if known is not None and known.subscriber is subscriber:
             self._forget_interests(known)
             known.interests = subscriber.interests
         else:
+            self.check_free(name)
             run = None
             if lanes is None:
                 lanes = Lanes(self._lane_capacity, self._failed)
@@ -106,6 +110,11 @@ class Router:
             for wanted in known.interests:
                 self._wanting.setdefault(wanted, {})[name] = known
         return known
+
+    def check_free(self, name: str) -> None:
+        """Raise `DuplicateWorkerError` if a subscriber has that name."""
+        if name in self.targets or name in self.observers:
+            raise DuplicateWorkerError(name, "the bus")
 
     def unsubscribe(self, subscriber: BusSubscriber) -> Subscription | None:
         """Remove a subscriber; return what it had, or None for one that isn't there."""
@@ -134,8 +143,12 @@ class Router:
 
     # Delivering
 
-    def deliver(self, message: BusMessage) -> None:
+    def deliver(self, message: BusMessage, *, force: bool = False) -> None:
         """Hand ``message`` to its target, or to all that want it; and to observers.
+
+        Args:
+          message: What is delivered.
+          force: Whether lanes take it though they are full. Observers' don't.
 
         Raises:
           UnknownWorkerError: Nobody here has the name it is targeted to.
@@ -143,19 +156,25 @@ class Router:
         """
         target = message.target
         if target is None:
-            self._broadcast(message)
+            self._broadcast(message, force=force)
         else:
             subscription = self.targets.get(target)
             if subscription is None:
                 self.miss(target, message)
-            elif not self.hand_over(subscription, message):
+            elif not self.hand_over(subscription, message, force=force):
                 raise LaneFull((target,))
         if self.observers:
             self.observe(message)
 
-    def hand_over(self, subscription: Subscription, message: BusMessage) -> bool:
-        """Deliver to one subscriber; return whether its lane had room."""
-        if message.waits_for_room and subscription.lanes.full(system=message.is_system):
+    def hand_over(
+        self, subscription: Subscription, message: BusMessage, *, force: bool = False
+    ) -> bool:
+        """Deliver to one subscriber; return whether its lane had room, or needed none."""
+        if (
+            message.waits_for_room
+            and not force
+            and subscription.lanes.full(system=message.is_system)
+        ):
             return False
         self.delivered += 1
         try:
@@ -168,6 +187,16 @@ class Router:
             if hook is not None:
                 subscription.lanes.put(hook, message, system=message.is_system)
         return True
+
+    def full_lanes(self, message: BusMessage) -> tuple[str, ...]:
+        """Return the names of those that ``message`` is for and whose lane is full."""
+        if message.target is not None:
+            subscription = self.targets.get(message.target)
+            wanted = {} if subscription is None else {message.target: subscription}
+        else:
+            wanted = self._interested(message)
+        system = message.is_system
+        return tuple(name for name, found in wanted.items() if found.lanes.full(system=system))
 
     def observe(self, message: BusMessage) -> None:
         """Show ``message`` to the observers that have room."""
@@ -189,19 +218,23 @@ class Router:
             raise UnknownWorkerError(target, self.names)
         self.missed += 1
 
-    def _broadcast(self, message: BusMessage) -> None:
-        interested: dict[str, Subscription] = {}
-        for cls in type(message).__mro__:
-            interested.update(self._wanting.get(cls, {}))
+    def _broadcast(self, message: BusMessage, *, force: bool) -> None:
         full: list[str] = []
-        for name, subscription in interested.items():
+        for name, subscription in self._interested(message).items():
             try:
-                if not self.hand_over(subscription, message):
+                if not self.hand_over(subscription, message, force=force):
                     full.append(name)
             except LaneFull:  # it does not run yet, and keeps no more
                 full.append(name)
         if full:
             raise LaneFull(tuple(full))
+
+    def _interested(self, message: BusMessage) -> dict[str, Subscription]:
+        """Return those that want broadcasts of the message's class."""
+        interested: dict[str, Subscription] = {}
+        for cls in type(message).__mro__:
+            interested.update(self._wanting.get(cls, {}))
+        return interested
 
     def _failed(self, error: Exception) -> None:
         self.errors += 1

@@ -8,7 +8,6 @@ import trio
 from trio.lowlevel import ParkingLot
 
 from ..bus import (
-    CREDIT_WINDOW,
     BusJobCancelMessage,
     BusJobRequestMessage,
 )
@@ -39,7 +38,7 @@ class ActiveJob:
     answer: Answer | None = None
     seq: int = 0
     credit: float = math.inf
-    rest_at: int = CREDIT_WINDOW
+    rest_at: int = 1
     waiting: ParkingLot | None = None
 
     @property

@@ -17,7 +17,7 @@ from ..bus import (
     JobFailure,
     JobStatus,
 )
-from ..errors import JobError, JobGroupError
+from ..errors import CodecError, JobError, JobGroupError, LaneFull
 from ._events import EventBuffer
 from ._outcomes import JobGroupResponse, JobOutcome
 from ._ports import Asker
@@ -292,9 +292,17 @@ class JobGroup:
     def cancel_open(self, reason: str) -> None:
         """Tell the open members, if they were asked, to stop."""
         for name in tuple(self.open_members) if self.asked else ():
-            self._asker.bus.post(
-                BusJobCancelMessage(self.job_id, reason, source=self._asker.name, target=name)
-            )
+            self._post_cancel(name, reason)
+
+    def _post_cancel(self, name: str, reason: str | None) -> None:
+        cancel = BusJobCancelMessage(self.job_id, reason, source=self._asker.name, target=name)
+        try:
+            self._asker.bus.post(cancel)
+        except CodecError:  # of the reason, which is a person's text
+            if reason is not None:
+                self._post_cancel(name, None)
+        except LaneFull:
+            pass  # it goes to a worker that has not begun, and was not asked either
 
     def give_up(self, grace: float) -> None:
         """Settle as LOST what has not stopped within ``grace`` seconds of its cancel."""

@@ -16,9 +16,10 @@ from ..bus import (
     JobStatus,
     WorkerBus,
 )
-from ..errors import InactiveJobError
+from ..errors import CodecError, InactiveJobError, LaneFull, UnknownWorkerError
 from ._active import ActiveJob
 from ._answers import Answer, stopped
+from ._streams import ResponseMessage
 from ._tombstones import Tombstones
 
 #: Jobs that are remembered to have ended, or to have been cancelled before they came.
@@ -98,7 +99,7 @@ class Intake(ABC):
                 job.cancel = message
                 job.scope.cancel()
             return
-        self.bus.post(
+        self._post_answer(
             BusJobResponseMessage(
                 message.job_id,
                 JobStatus.CANCELLED,
@@ -135,7 +136,7 @@ class Intake(ABC):
             self.closed = stopped(status, self.name, why)
 
     def _refuse(self, request: BusJobRequestMessage, answer: Answer) -> None:
-        self.bus.post(
+        self._post_answer(
             BusJobResponseMessage(
                 request.job_id,
                 answer.status,
@@ -145,6 +146,29 @@ class Intake(ABC):
                 target=request.source,
             )
         )
+
+    def _post_answer(self, response: ResponseMessage) -> None:
+        """Send an outcome; if the bus can't carry it, one that says so."""
+        try:
+            self.bus.post(response)
+        except (CodecError, LaneFull, UnknownWorkerError) as error:
+            self._post_instead(response, error)
+
+    def _post_instead(
+        self, response: ResponseMessage, error: CodecError | LaneFull | UnknownWorkerError
+    ) -> None:
+        """Send what can be sent of an outcome that the bus has refused."""
+        if isinstance(error, CodecError):  # otherwise the requester has gone
+            self._post_fault(response, JobFailure("CodecError", str(error)))
+
+    def _post_fault(self, response: ResponseMessage, failure: JobFailure | None) -> None:
+        fault = attrs.evolve(response, status=JobStatus.ERROR, response=None, error=failure)
+        try:
+            self.bus.post(fault)
+        except CodecError:  # of the text, which comes last of all
+            if failure is None:
+                raise
+            self._post_fault(response, None)
 
     # How it stands
 

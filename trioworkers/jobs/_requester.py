@@ -18,6 +18,7 @@ from ..bus import (
     WorkerBus,
 )
 from ..errors import (
+    CodecError,
     JobError,
     LaneFull,
     StoppedError,
@@ -150,6 +151,8 @@ class Requester:
                         target=name,
                     )
                 )
+            except CodecError as error:
+                group.settle(name, JobStatus.ERROR, "CodecError", str(error))
             except (UnknownWorkerError, LaneFull) as error:
                 group.settle(name, JobStatus.LOST, "NotDelivered", str(error))
 

@@ -28,7 +28,14 @@ from ..bus import (
     JobFailure,
     JobStatus,
 )
-from ..errors import InactiveJobError, WaitingCircleError, known_names
+from ..errors import (
+    CodecError,
+    InactiveJobError,
+    LaneFull,
+    UnknownWorkerError,
+    WaitingCircleError,
+    known_names,
+)
 from ._active import ActiveJob, current_job
 from ._answers import Answer, answer_of, failure_of, only_cancelled, stopped
 from ._handlers import JobHandler
@@ -261,17 +268,19 @@ class Responder(Intake):
             job.waiting.unpark_all()
         answer = job.answer or stopped(JobStatus.LOST, self.name, "lost the job")
         cls = BusJobResponseUrgentMessage if answer.urgent else BusJobResponseMessage
-        self.bus.post(
-            cls(
-                job_id,
-                answer.status,
-                answer.response,
-                error=answer.error,
-                seq=job.seq,
-                source=self.name,
-                target=job.request.source,
-            )
+        response = cls(
+            job_id,
+            answer.status,
+            answer.response,
+            error=answer.error,
+            seq=job.seq,
+            source=self.name,
+            target=job.request.source,
         )
+        try:  # not by a further call, which every job would pay for
+            self.bus.post(response)
+        except (CodecError, LaneFull, UnknownWorkerError) as error:
+            self._post_instead(response, error)
         if self._idle is not None and not self.active:
             self._idle.unpark_all()
 

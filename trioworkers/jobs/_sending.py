@@ -23,6 +23,7 @@ async def send_event(responder: Intake, cls: type[EventMessage], job_id: str, da
     Raises:
       InactiveJobError: The job isn't active here, or is not any more.
       TypeError: The data is not a dict, an attrs instance or None.
+      CodecError: The bus can't carry the data. The job may go on and send others.
     """
     job = responder.sending(job_id)
     sent = to_dict(data, "what a job sends")
@@ -35,9 +36,11 @@ async def send_event(responder: Intake, cls: type[EventMessage], job_id: str, da
     if job.answer is not None or job_id not in responder.active:
         responder.sending(job_id)
     seq = job.seq
-    job.seq = seq + 1
-    job.rest_at = seq + 1 + CREDIT_WINDOW
     responder.bus.post(cls(job_id, sent, seq=seq, source=responder.name, target=job.request.source))
+    # Not before: what can't be sent uses no number, or the requester would wait for it.
+    job.seq = seq + 1
+    # Soon at first, so that a network can carry the first ones while others are made.
+    job.rest_at = seq + 1 + min(seq + 1, CREDIT_WINDOW)
 
 
 @enable_ki_protection
@@ -59,10 +62,10 @@ async def send_chunk(responder: Intake, job_id: str, data: object) -> None:
         return
     await checkpoint_if_cancelled()
     seq = job.seq
-    job.seq = seq + 1
     responder.bus.post(
         BusJobStreamDataMessage.numbered(job_id, data, seq, responder.name, job.request.source)
     )
+    job.seq = seq + 1
 
 
 @enable_ki_protection

@@ -1,6 +1,6 @@
 """Attaching several workers at once: all of them, or none."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ..bus import WorkerBus
 from ..errors import DuplicateWorkerError
@@ -8,27 +8,14 @@ from ._life_cycle import Living
 from ._registry import WorkerRegistry
 
 
-def attach_all(
-    workers: Iterable[Living],
-    registry: WorkerRegistry,
-    bus: WorkerBus,
-    *,
-    parent: str | None = None,
-) -> None:
-    """Attach all of ``workers``, or none.
-
-    Args:
-      workers: Whom to attach.
-      registry: Of the runner that is to run them.
-      bus: Of that runner.
-      parent: The name of their parent, or None for root workers.
+def check_all(workers: Sequence[Living], bus: WorkerBus) -> tuple[str, ...]:
+    """Return the names to claim before `attach_all`.
 
     Raises:
       TypeError: One is no worker.
       DuplicateWorkerError: A name is taken, or there twice.
       StoppedError: One was attached before.
     """
-    workers = list(workers)
     seen: set[str] = set()
     for worker in workers:
         if not isinstance(worker, Living):
@@ -38,6 +25,28 @@ def attach_all(
                 raise DuplicateWorkerError(name, "this call" if name in seen else "the bus")
             seen.add(name)
         worker._life.check_new()
+    return tuple(worker.name for worker in workers)
+
+
+def attach_all(
+    workers: Sequence[Living],
+    registry: WorkerRegistry,
+    bus: WorkerBus,
+    *,
+    parent: str | None = None,
+) -> None:
+    """Attach all of ``workers``, or none. Their names are claimed.
+
+    Args:
+      workers: Whom to attach.
+      registry: Of the runner that is to run them.
+      bus: Of that runner.
+      parent: The name of their parent, or None for root workers.
+
+    Raises:
+      TypeError, DuplicateWorkerError, StoppedError: As from `check_all`.
+    """
+    check_all(workers, bus)
     for worker in workers:
         worker._life.parent = parent
         worker._attach_nowait(registry, bus)

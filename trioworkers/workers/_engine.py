@@ -122,7 +122,7 @@ class Engine:
           DuplicateWorkerError: The bus has another subscriber of that name.
         """
         self.bus.subscribe_nowait(subscriber, lanes=self.lanes)
-        self.registry.watch_departures(self.remote_workers_departed)
+        self.registry.watch_departures(self.remote_workers_departed, self.remote_workers_fading)
 
     def begin(
         self,
@@ -210,6 +210,10 @@ class Engine:
     def remote_workers_departed(self, names: tuple[str, ...]) -> None:
         """End what depends on workers of other runners that have gone."""
         self.requester.workers_departed(names)
+        self.remote_workers_fading(names)
+
+    def remote_workers_fading(self, names: tuple[str, ...]) -> None:
+        """Cancel what workers of other runners have asked for, of whom nothing is heard."""
         if self.responder is not None:
             for name in names:
                 self.responder.requester_departed(name)

@@ -1,11 +1,14 @@
 """How the runners of one bus tell each other which workers are ready."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..bus import (
+    BusFailedMessage,
     BusMessage,
+    BusRejoinedMessage,
+    BusRunnerFadingMessage,
     BusWorkerDepartedMessage,
     BusWorkerReadyMessage,
     BusWorkerRegistryMessage,
@@ -17,13 +20,16 @@ from ._types import WorkerReadyData
 
 logger = logging.getLogger("trioworkers.workers")
 
+#: Workers that one message tells of, so that it stays far below what a codec takes.
+MAX_ENTRIES = 500
+
 
 class RegistryGossip:
     """Keeps a runner's registry up to date with what other runners tell, and tells them.
 
-    A runner that starts announces itself; the others answer with what they
-    have. After that each worker tells of itself when it gets ready and when it
-    leaves, and a runner when it leaves with all that it had.
+    A runner that starts, or whose bus has come back, announces itself; the others
+    answer with what they have. After that each worker tells of itself when it gets
+    ready and when it leaves, and a runner when it leaves with all that it had.
 
     Args:
       registry: What it keeps; its ``runner_name`` says who "we" are.
@@ -39,11 +45,15 @@ class RegistryGossip:
 
     async def announce(self) -> None:
         """Tell the other runners that this one is there, so that they tell what they have."""
-        await self._bus.send(BusWorkerRegistryMessage(self._name, (), source=self._name))
+        for message in self._snapshot(None):
+            await self._bus.send(message)
 
-    async def tell_departure(self) -> None:
-        """Tell the other runners that this one leaves, and all its workers with it."""
-        await self._bus.send(BusWorkerDepartedMessage(self._name, source=self._name))
+    def tell_departure(self) -> None:
+        """Tell the other runners that this one leaves, and all its workers with it.
+
+        Posted: that a network is away must not keep a runner from leaving.
+        """
+        self._bus.post(BusWorkerDepartedMessage(self._name, source=self._name))
 
     def _receive_ready(self, message: BusWorkerReadyMessage) -> None:
         if message.runner != self._name:
@@ -73,11 +83,35 @@ class RegistryGossip:
                 self._registry.register(data)
             except DuplicateWorkerError as error:
                 logger.error("worker of runner %r is not known: %s", message.runner, error)
-        if message.target is None:  # a runner that has just started: tell it of ours
-            self._bus.post(
-                BusWorkerRegistryMessage(
-                    self._name, self._registry.snapshot(), source=self._name, target=message.runner
-                )
+        if message.target is None and message.asks:
+            for answer in self._snapshot(message.runner):
+                self._bus.post(answer)
+
+    def _receive_rejoined(self, _: BusRejoinedMessage) -> None:
+        for message in self._snapshot(None):
+            self._bus.post(message)
+
+    def _receive_fading(self, message: BusRunnerFadingMessage) -> None:
+        if message.runner != self._name:
+            self._registry.fade_runner(message.runner)
+
+    def _receive_failed(self, _: BusFailedMessage) -> None:
+        """Release all who wait for runners that will not be heard of again."""
+        here = self._bus.names
+        for runner in self._registry.remote_runners:
+            if runner not in here:
+                self._registry.unregister_runner(runner)
+
+    def _snapshot(self, target: str | None) -> Iterator[BusWorkerRegistryMessage]:
+        """Return what is ready here, in as many messages as it takes; the first one asks."""
+        workers = self._registry.snapshot()
+        for start in range(0, max(len(workers), 1), MAX_ENTRIES):
+            yield BusWorkerRegistryMessage(
+                self._name,
+                workers[start : start + MAX_ENTRIES],
+                asks=start == 0,
+                source=self._name,
+                target=target,
             )
 
 
@@ -86,4 +120,7 @@ GOSSIP_MESSAGES: dict[type[BusMessage], Callable[[RegistryGossip, Any], None]] =
     BusWorkerReadyMessage: RegistryGossip._receive_ready,
     BusWorkerDepartedMessage: RegistryGossip._receive_departed,
     BusWorkerRegistryMessage: RegistryGossip._receive_registry,
+    BusRejoinedMessage: RegistryGossip._receive_rejoined,
+    BusRunnerFadingMessage: RegistryGossip._receive_fading,
+    BusFailedMessage: RegistryGossip._receive_failed,
 }

@@ -105,8 +105,8 @@ class WorkerHooks:
         """
         if self.full and self._lanes.hosts_current_task():
             raise LaneFull((self._worker.name,))
-        await self._lanes.wait_room(system=False)
-        await self._lanes.wait_room(system=True)
+        await self._lanes.wait_room(system=False, puts=False)
+        await self._lanes.wait_room(system=True, puts=False)
 
     def wants(self, event: str) -> bool:
         """Whether anything would run for ``event``."""

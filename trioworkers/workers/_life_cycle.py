@@ -169,7 +169,8 @@ class LifeCycle:
             life.started_at,
         )
         engine.registry.register(data)
-        await engine.bus.send(
+        # Posted: a network that is away for a while is no reason not to start.
+        engine.bus.post(
             BusWorkerReadyMessage(
                 data.runner,
                 data.parent,
@@ -179,6 +180,7 @@ class LifeCycle:
                 source=life.name,
             )
         )
+        await trio.lowlevel.checkpoint()
 
     def cancel(self, why: str) -> None:
         """Stop now, and answer all open jobs with CANCELLED."""

@@ -9,7 +9,7 @@ import trio
 from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from ..bus import BusJobUpdateRequestMessage, JobStatus
-from ..errors import DuplicateWorkerError, PoolFailedError
+from ..errors import BusDisconnected, DuplicateWorkerError, PoolFailedError
 from ..jobs import Dispatcher, MemberResponder, check_count, check_name, is_async
 from ._events import EventHandler
 from ._statistics import PoolStatistics
@@ -111,7 +111,7 @@ class WorkerPool(BaseWorker):
 
     async def start(self) -> None:
         """Run the members, and announce the pool as ready; see `BaseWorker.start`."""
-        self._run_members()
+        await self._run_members()
         await super().start()
 
     async def on_job_update_requested(self, message: BusJobUpdateRequestMessage) -> None:
@@ -167,20 +167,31 @@ class WorkerPool(BaseWorker):
         return worker
 
     @enable_ki_protection
-    def _run_members(self) -> None:
-        first, self._first = self._first, []
-        self._hire(*first)
+    async def _run_members(self) -> None:
+        first = self._first
+        await self._hire(*first)
+        self._first = []
         for worker in first:
             self.nursery.start_soon(self._keep_place, worker, name=f"keeper of {worker.name}")
         self.nursery.start_soon(self._desk.watch_deadlines)
 
     @enable_ki_protection
-    def _hire(self, *workers: BaseWorker) -> None:
-        """Run ``workers`` as members: they get jobs as soon as they are ready."""
-        self._add_nowait(workers)
-        for worker in workers:
-            worker._engine.make_responder = self._make_member_responder
-            self.registry.watch(worker.name, self._member_ready)
+    async def _hire(self, *workers: BaseWorker) -> None:
+        """Run ``workers`` as members: they get jobs as soon as they are ready.
+
+        A bus that can't be reached is no reason to lose the pool's jobs: it waits.
+        """
+        while True:
+            try:
+                async with self._claiming(workers):
+                    self._add_nowait(workers)
+                    for worker in workers:
+                        worker._engine.make_responder = self._make_member_responder
+                        self.registry.watch(worker.name, self._member_ready)
+            except BusDisconnected:
+                await trio.sleep(PAUSE)
+            else:
+                return
 
     def _make_member_responder(
         self, *, name: str, worker: BaseWorker, **parts: Any
@@ -219,7 +230,7 @@ class WorkerPool(BaseWorker):
             if self._needs_nobody:
                 return
             worker = self._make_member()
-            self._hire(worker)
+            await self._hire(worker)
             self._replaced += 1
 
     async def _outlive(self, worker: BaseWorker) -> None:

@@ -39,7 +39,8 @@ class WorkerRegistry:
         self._ended: OrderedDict[tuple[str, str, float], None] = OrderedDict()
         self._watches: dict[str, dict[ReadyHandler, None]] = {}
         self._root_watches: dict[ReadyHandler, None] = {}
-        self._departure_watches: dict[DepartureHandler, None] = {}
+        #: What is called when they fade, by what is called when they have left.
+        self._departure_watches: dict[DepartureHandler, DepartureHandler | None] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._ready
@@ -68,6 +69,11 @@ class WorkerRegistry:
     def remote_workers(self) -> tuple[str, ...]:
         """Names of the ready workers of other runners."""
         return tuple(n for n, d in self._ready.items() if d.runner != self.runner_name)
+
+    @property
+    def remote_runners(self) -> tuple[str, ...]:
+        """Names of the other runners that have ready workers."""
+        return tuple({d.runner: None for d in self._ready.values() if d.runner != self.runner_name})
 
     @property
     def watch_count(self) -> int:
@@ -135,12 +141,23 @@ class WorkerRegistry:
 
         Watches of departures are told of the runner, too: it asks for jobs itself.
         """
-        gone = tuple(n for n, d in self._ready.items() if d.runner == runner)
+        gone = self._workers_of(runner)
         for name in gone:
             del self._ready[name]
         if runner != self.runner_name:
             self._tell_departed((*gone, runner))
         return gone
+
+    @enable_ki_protection
+    def fade_runner(self, runner: str) -> None:
+        """Note that nothing is heard of another runner; it may come back, or have gone."""
+        names = (*self._workers_of(runner), runner)
+        for handler in list(self._departure_watches.values()):
+            if handler is not None:
+                handler(names)
+
+    def _workers_of(self, runner: str) -> tuple[str, ...]:
+        return tuple(name for name, data in self._ready.items() if data.runner == runner)
 
     @enable_ki_protection
     def watch(self, name: str, handler: ReadyHandler) -> None:
@@ -175,13 +192,21 @@ class WorkerRegistry:
         """Undo a `watch_roots`; one that isn't there is ignored."""
         self._root_watches.pop(handler, None)
 
-    def watch_departures(self, handler: DepartureHandler) -> None:
+    def watch_departures(
+        self, handler: DepartureHandler, fading: DepartureHandler | None = None
+    ) -> None:
         """Call ``handler`` with the names of workers of other runners that leave.
 
         A local worker answers all its jobs before it leaves, so that nobody
         needs to be told of it.
+
+        Args:
+          handler: Called when they have left. The runner's own name is among them,
+            if that has.
+          fading: Called, the same way, when nothing is heard of their runner, which
+            will soon be taken for gone.
         """
-        self._departure_watches[handler] = None
+        self._departure_watches[handler] = fading
 
     def unwatch_departures(self, handler: DepartureHandler) -> None:
         """Undo a `watch_departures`; one that isn't there is ignored."""

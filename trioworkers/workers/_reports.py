@@ -7,7 +7,7 @@ from functools import partial
 import trio
 
 from ..bus import WorkerBus
-from ..errors import LaneFull
+from ..errors import CodecError, LaneFull
 from ._events import EventHandler, EventHandlers, EventSource, call_handler
 from ._types import WorkerErrorData
 from ._worker import BaseWorker
@@ -64,8 +64,8 @@ class Reports:
         text = f"{type(error).__name__}: {error}"
         try:
             self._bus.post(worker.error_message(text))
-        except LaneFull as full:
-            logger.warning("not all were told of it: %s", full)
+        except (CodecError, LaneFull) as trouble:
+            logger.warning("not all were told of it: %s", trouble)
         if worker.parent is not None:  # a root worker's error comes back to this runner
             self.fire("on_error", WorkerErrorData(worker.name, text))
 

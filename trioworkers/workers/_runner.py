@@ -1,6 +1,5 @@
 """`WorkerRunner`: hosts workers in one process."""
 
-import itertools
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -26,7 +25,7 @@ from ..bus import (
 )
 from ..errors import NotAttachedError, StoppedError
 from ..jobs import REQUESTER_MESSAGES, NoHooks, Requester, check_name
-from ._attaching import attach_all
+from ._attaching import attach_all, check_all
 from ._events import EventHandler, EventSource
 from ._gossip import GOSSIP_MESSAGES, RegistryGossip
 from ._life_cycle import CLEANUP_SECONDS
@@ -36,8 +35,6 @@ from ._requesting import Requesting
 from ._statistics import RunnerStatistics
 from ._types import WorkerErrorData, WorkerParams
 from ._worker import BaseWorker
-
-_numbers = itertools.count()
 
 
 class WorkerRunner(Requesting, EventSource, BusSubscriber):
@@ -70,8 +67,8 @@ class WorkerRunner(Requesting, EventSource, BusSubscriber):
             check_name(name, "a runner name")
         if bus is not None and not isinstance(bus, WorkerBus):
             raise TypeError(f"bus must be a WorkerBus or None, not {bus!r}")
-        self._name = name or f"runner#{next(_numbers)}"
         self._bus = MemoryChannelBus() if bus is None else bus
+        self._name = name or self._bus.new_runner_name()
         self._registry = WorkerRegistry(self._name)
         self._asking = Requester(self._name, self._bus, self._registry, NoHooks())
         self._registry.watch_departures(self._asking.workers_departed)
@@ -128,6 +125,7 @@ class WorkerRunner(Requesting, EventSource, BusSubscriber):
             errors=self._reports.errors,
         )
 
+    @enable_ki_protection
     async def add_workers(self, *workers: BaseWorker) -> None:
         """Add root workers, before or while running. Always a checkpoint.
 
@@ -138,12 +136,17 @@ class WorkerRunner(Requesting, EventSource, BusSubscriber):
           StoppedError: The runner is ending, or a worker was added before.
         """
         await trio.lowlevel.checkpoint()
+        self._check_open()
+        async with self._bus.claiming(*check_all(workers, self._bus)):
+            self._check_open()
+            attach_all(workers, self._registry, self._bus)
+            for worker in workers:
+                self._adopt(worker)
+
+    def _check_open(self) -> None:
         if self._left or self._ending:
             what = "has ended" if self._left else "is ending"
             raise StoppedError(f"runner {self._name!r} {what}", "make a new one")
-        attach_all(workers, self._registry, self._bus)
-        for worker in workers:
-            self._adopt(worker)
 
     # Running
 
@@ -210,8 +213,8 @@ class WorkerRunner(Requesting, EventSource, BusSubscriber):
                 self.end_nowait()
                 while self._workers:
                     await self._changed.park()
-                with trio.move_on_after(CLEANUP_SECONDS):
-                    await self._gossip.tell_departure()
+                self._gossip.tell_departure()
+                await trio.lowlevel.checkpoint()
             except BaseException as error:  # noqa: BLE001 - handed to the nursery
                 exc = error
         self._left = True

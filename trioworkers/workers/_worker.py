@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 import trio
@@ -26,7 +27,7 @@ from ..jobs import (
     collect_handlers,
     resolve_payload_type,
 )
-from ._attaching import attach_all
+from ._attaching import attach_all, check_all
 from ._background import BackgroundRequesting
 from ._engine import JOB_MESSAGES, Engine
 from ._events import EventHandler, EventHandlers, EventSource
@@ -172,6 +173,7 @@ class BaseWorker(HookFace, Living, RespondingFace, BackgroundRequesting, Messagi
 
     # Life
 
+    @enable_ki_protection
     async def attach(self, *, registry: WorkerRegistry, bus: WorkerBus) -> None:
         """Connect to a runner's registry and bus. Always a checkpoint.
 
@@ -182,7 +184,9 @@ class BaseWorker(HookFace, Living, RespondingFace, BackgroundRequesting, Messagi
           RuntimeError: It is attached already.
         """
         await trio.lowlevel.checkpoint()
-        self._attach_nowait(registry, bus)
+        self._life.check_new()
+        async with bus.claiming(self._name):
+            self._attach_nowait(registry, bus)
 
     @enable_ki_protection
     def _attach_nowait(self, registry: WorkerRegistry, bus: WorkerBus) -> None:
@@ -226,6 +230,7 @@ class BaseWorker(HookFace, Living, RespondingFace, BackgroundRequesting, Messagi
 
     # Other workers
 
+    @enable_ki_protection
     async def add_workers(self, *workers: "BaseWorker", watch: bool = True) -> None:
         """Run ``workers`` as children: they end with this one.
 
@@ -242,15 +247,22 @@ class BaseWorker(HookFace, Living, RespondingFace, BackgroundRequesting, Messagi
         await trio.lowlevel.checkpoint()
         self._life.check_open()
         self._responder()  # raises if it does not run yet
-        self._add_nowait(workers)
+        async with self._claiming(workers):
+            self._add_nowait(workers)
         if watch:
             for worker in workers:
                 engine.watch(worker.name)
+
+    def _claiming(self, workers: Sequence["BaseWorker"]) -> AbstractAsyncContextManager[None]:
+        """Have the names of ``workers`` claimed for a block that adds them."""
+        bus = self._engine.bus
+        return bus.claiming(*check_all(workers, bus))
 
     @enable_ki_protection
     def _add_nowait(self, workers: Sequence["BaseWorker"]) -> None:
         """Attach ``workers`` as children, all or none, and ask the runner to run them."""
         engine = self._engine
+        self._life.check_open()  # while their names were claimed, it may have stopped
         attach_all(workers, engine.registry, engine.bus, parent=self._name)
         self._children.extend(workers)
         for worker in workers:
