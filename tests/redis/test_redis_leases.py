@@ -1,0 +1,265 @@
+"""What happens when a server, a connection or a process goes, and comes back."""
+
+import logging
+
+import pytest
+import trio
+from redis_buses import LEASE, Busy, make_bus, pair, runners, until
+from support import on_schedules
+
+from trioworkers import (
+    BusDataMessage,
+    BusDisconnected,
+    JobError,
+    JobStatus,
+    WorkerRunner,
+    wire_tag,
+)
+from trioworkers.testing.streams import StreamServer
+from trioworkers.testing.streams._path import Obstacle
+
+ECHO = {"name": "echo", "payload": {"x": 1}}
+
+
+@wire_tag("test.redis.note")
+class Note(BusDataMessage):
+    """A user's message without fields."""
+
+
+async def ask(asker, **options):
+    """Ask for a long job; return its outcome, and when it was known."""
+    async with asker.job_group("busy", cancel_on_error=False, **options) as group:
+        pass
+    return group.outcomes["busy"], trio.current_time()
+
+
+async def works_again(asker, seconds):
+    """Check that a job succeeds, at most ``seconds`` from now."""
+    with trio.fail_after(seconds):
+        await asker.registry.wait_ready("busy")
+        assert await asker.call("busy", **ECHO) == {"x": 1}
+
+
+@on_schedules(20)
+async def test_a_short_cut_is_not_noticed_by_jobs():
+    """Within the lease, what was under way arrives; each handler runs once."""
+    async with pair() as (server, asker, _, busy):
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(
+                    lambda n=number: asker.call("busy", name="wait", payload={"seconds": n / 10})
+                )
+            for client in ("asker", "host", None):
+                await trio.sleep(0.4)
+                server.cut(client)
+        assert len(busy.begun) == 20
+        assert asker.bus.statistics().leases_lost == 0
+        assert asker.bus.statistics().connections > 1
+
+
+@on_schedules(10)
+async def test_a_server_that_is_away_for_a_while_delays_jobs():
+    """Requests wait for it, and so do answers."""
+    async with pair() as (server, asker, _, busy):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: asker.call("busy", name="wait", payload={"seconds": 1}))
+            await trio.sleep(0.5)
+            server.shut_down()
+            nursery.start_soon(lambda: asker.call("busy", **ECHO))
+            await trio.sleep(2)
+            assert len(busy.begun) == 1
+            server.come_back()
+        assert len(busy.begun) == 2
+
+
+@on_schedules(10)
+async def test_a_requester_that_is_cut_off_is_released_and_its_handler_stopped():
+    """Its jobs are LOST within a second of its lease; the handler was stopped before that."""
+    async with pair() as (server, asker, host, busy):
+        outcomes = []
+
+        async def lose():
+            outcomes.append(await ask(asker, name="wait"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lose)
+            await until(lambda: busy.begun)
+            obstacle = Obstacle(refuses=True)
+            server.client("asker").path.obstruct(obstacle)
+            server.cut("asker")
+        ((outcome, at),) = outcomes
+        assert outcome.status is JobStatus.LOST
+        assert busy.ended[0] <= at <= busy.begun[0] + LEASE + 2
+        server.client("asker").path.free(obstacle)
+        await works_again(asker, 2)
+        assert host.bus.statistics().peers == 1
+
+
+@on_schedules(10)
+async def test_a_responder_that_is_cut_off_stops_before_its_requester_is_released():
+    """On its own clock, a margin before its lease ends; and it comes back as somebody new."""
+    async with pair() as (server, asker, host, busy):
+        outcomes = []
+
+        async def lose():
+            outcomes.append(await ask(asker, name="wait"))
+
+        before = host.bus.statistics().incarnation
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lose)
+            await until(lambda: busy.begun)
+            cut_at = trio.current_time()
+            obstacle = Obstacle(refuses=True)
+            server.client("host").path.obstruct(obstacle)
+            server.cut("host")
+        ((outcome, at),) = outcomes
+        assert outcome.status is JobStatus.LOST
+        assert busy.ended[0] < at
+        assert busy.ended[0] <= cut_at + LEASE
+        assert at <= cut_at + LEASE + 1
+        server.client("host").path.free(obstacle)
+        await works_again(asker, 3)
+        assert host.bus.statistics().incarnation != before
+
+
+@on_schedules(10)
+async def test_a_process_that_vanishes_on_a_quiet_bus_is_missed():
+    """Nobody says that it has gone, and nobody else does anything."""
+    server = StreamServer()
+    async with runners(server, "asker") as (asker,):
+        outcomes = []
+
+        async def lose():
+            outcomes.append(await ask(asker, name="wait"))
+
+        async def host(task_status):
+            runner = WorkerRunner(name="host", bus=make_bus(server, "host"))
+            async with runner:
+                busy = Busy("busy")
+                await runner.add_workers(busy)
+                await until(lambda: busy.begun)
+                task_status.started()
+                server.client("host").path.obstruct(Obstacle(refuses=True))
+                server.cut("host")
+                gone_at.append(trio.current_time())
+                await trio.sleep_forever()
+
+        gone_at = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lose)
+            await nursery.start(host)
+            await until(lambda: outcomes)
+            nursery.cancel_scope.cancel()
+        ((outcome, at),) = outcomes
+        assert outcome.status is JobStatus.LOST
+        assert at <= gone_at[0] + LEASE + 1
+
+
+@pytest.mark.parametrize("cut", ["asker", "host", None])
+async def test_a_server_that_has_lost_everything_is_joined_anew(autojump_clock, cut):
+    """All come back under new incarnations; what was under way is LOST, and new jobs work."""
+    async with pair() as (server, asker, host, busy):
+        outcomes = []
+
+        async def lose():
+            outcomes.append(await ask(asker, name="wait"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lose)
+            await until(lambda: busy.begun)
+            server.shut_down()
+            server.come_back(type(server.model.keys)())
+            back_at = trio.current_time()
+        assert outcomes[0][0].status is JobStatus.LOST
+        assert outcomes[0][1] <= back_at + 1
+        await works_again(asker, 1)
+        assert len(busy.ended) == 1
+        assert host.bus.statistics().leases_lost == 1
+
+
+# Waiting for the server
+
+
+@on_schedules(10)
+async def test_a_sender_waits_for_the_server_so_long_and_no_longer():
+    """Then it is told, and the message isn't delivered later on."""
+    async with pair() as (server, asker, host, _):
+        delivered = host.bus.statistics().delivered
+        server.shut_down()
+        await trio.sleep(0.1)
+        before = trio.current_time()
+        with pytest.raises(BusDisconnected, match="the connection was refused"):
+            await asker.bus.send(Note(source=asker.name, target="busy"))
+        assert trio.current_time() == pytest.approx(before + 3, abs=0.01)
+        server.come_back()
+        await works_again(asker, 1)
+        assert host.bus.statistics().missed == 0
+        # The job, and nothing else.
+        assert host.bus.statistics().delivered <= delivered + 3
+
+
+@on_schedules(10)
+async def test_a_request_that_can_not_be_sent_is_lost():
+    """After as long as a sender waits; it is never delivered."""
+    async with pair() as (server, asker, _, busy):
+        server.shut_down()
+        await trio.sleep(0.1)
+        before = trio.current_time()
+        with pytest.raises(JobError, match="can't be reached"):
+            await asker.call("busy", **ECHO)
+        assert trio.current_time() == pytest.approx(before + 3, abs=0.01)
+        server.come_back()
+        await works_again(asker, 1)
+        assert len(busy.begun) == 1
+
+
+async def test_waiting_for_the_connection(autojump_clock):
+    """`wait_connected` returns when messages can be sent again."""
+    async with pair() as (server, asker, _, _):
+        server.shut_down()
+        await trio.sleep(0.1)
+        with trio.move_on_after(1) as scope:
+            await asker.bus.wait_connected()
+        assert scope.cancelled_caught
+        assert asker.bus.statistics().state == "disconnected"
+        server.come_back()
+        with trio.fail_after(1):
+            await asker.bus.wait_connected()
+
+
+async def test_a_server_that_is_not_there_at_the_start(autojump_clock):
+    """Entering raises after `connect_timeout`."""
+    server = StreamServer()
+    server.shut_down()
+    with pytest.raises(BusDisconnected, match="the connection was refused"):
+        async with make_bus(server, "early", connect_timeout=4.0):
+            pass
+    assert trio.current_time() == pytest.approx(4, abs=0.1)
+
+
+async def test_one_log_line_for_each_change(autojump_clock, caplog):
+    """However often it is tried to connect."""
+    caplog.set_level(logging.INFO, logger="trioworkers.bus.redis")
+    server = StreamServer()
+    async with make_bus(server, "bus"):
+        server.shut_down()
+        await trio.sleep(3)
+        server.come_back()
+        await trio.sleep(1)
+    assert [record.message.partition(":")[2].split()[0] for record in caplog.records] == [
+        "connected",
+        "disconnected",
+        "connected",
+        "stopped",
+    ]
+
+
+@on_schedules(10)
+async def test_leaving_never_depends_on_the_server():
+    """With the server gone, a runner ends, and its workers with it."""
+    server = StreamServer()
+    with trio.fail_after(10):
+        async with runners(server, "asker") as (asker,):
+            await asker.add_workers(Busy("busy"))
+            await trio.sleep(0.1)
+            server.shut_down()

@@ -1,0 +1,309 @@
+"""Who this bus is among the others: its lease, its names, and whom it knows."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import trio
+
+from ...errors import DuplicateWorkerError
+from ._about import read_about, tell_about
+from ._lease import NOTICE, Lease
+from ._peers import Peer, Peers
+from ._store import (
+    FencedError,
+    LostWritesError,
+    NamesTakenError,
+    Session,
+    StoreRefusesError,
+    StoreUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from ._link import Link
+
+logger = logging.getLogger("trioworkers.bus.redis")
+
+
+class Membership:
+    """One incarnation after another: a lease is taken, renewed, lost, and taken anew.
+
+    Losing it means that all others take this bus for gone, so it takes all others
+    for gone, and comes back as somebody new.
+
+    Args:
+      prefix: Begins each incarnation.
+      lease: How long a lease is; see `Lease`.
+      on_joined: Called when there is a new incarnation; whether it is the first is told.
+      on_resumed: Called when the same incarnation has a new session.
+      on_met: Called with each peer that wasn't known.
+      on_parted: Called with each peer that has gone, and why.
+      on_fading: Called with each peer when nothing may be done for it any more.
+
+    Attributes:
+      incarnation: The present one; empty before the first.
+      names: What it has claimed.
+      lives: How many incarnations there were.
+      lost: How often a lease was lost.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        lease: Lease,
+        *,
+        on_joined: Callable[[bool], None],
+        on_resumed: Callable[[], None],
+        on_met: Callable[[Peer], None],
+        on_parted: Callable[[Peer, str], None],
+        on_fading: Callable[[Peer], None],
+    ) -> None:
+        self.incarnation = ""
+        self.names: set[str] = set()
+        self.lease = lease
+        self.peers = Peers()
+        self.lives = 0
+        self.lost = 0
+        self.link: Link
+        self._prefix = prefix
+        self._on_joined = on_joined
+        self._on_resumed = on_resumed
+        self._on_met = on_met
+        self._on_parted = on_parted
+        self._on_fading = on_fading
+        self._giving_up: set[str] = set()
+        self._names_lock = trio.Lock()
+        #: Incarnations that may still have a lease, and when that will have ended.
+        self._former: dict[str, float] = {}
+
+    # Coming and going
+
+    async def welcome(self, session: Session) -> None:
+        """Go on where the last session has ended, or come back as somebody new.
+
+        Raises:
+          DuplicateWorkerError: Somebody else has one of the names now.
+        """
+        async with self._names_lock:
+            if self.lease.is_held and await self._resume(session):
+                return
+            await self._join(session)
+
+    async def _resume(self, session: Session) -> bool:
+        asked_at = trio.current_time()
+        sent = {
+            (peer.incarnation, outgoing.lane): outgoing.number
+            for peer in self.peers
+            for outgoing in peer.lanes
+            if outgoing.number
+        }
+        try:
+            renewed = await session.resume(
+                self.incarnation, self.lease.seconds, self._all_names(), sent
+            )
+        except FencedError:
+            self.lose("it was away for longer than its lease")
+        except LostWritesError:
+            self.lose("the server has lost messages that it had confirmed")
+        except NamesTakenError as error:
+            raise _taken(error) from None
+        except StoreRefusesError as error:
+            raise StoreUnavailableError(str(error)) from None
+        if not self.lease.is_held:  # it was lost while the server was asked
+            return False
+        self.lease.renewed(asked_at, renewed.next_expiry)
+        self._on_resumed()
+        return True
+
+    async def _join(self, session: Session) -> None:
+        now = trio.current_time()
+        for former, ends in list(self._former.items()):
+            if now < ends:
+                await session.leave(former)
+            self._former.pop(former, None)
+        first = not self.lives
+        self.lives += 1
+        self.incarnation = f"{self._prefix}.{self.lives}"
+        asked_at = trio.current_time()
+        self._former[self.incarnation] = asked_at + 2 * self.lease.seconds
+        self._giving_up.clear()
+        try:
+            joined = await session.join(
+                self.incarnation,
+                self._all_names(),
+                tell_about(self.lease.seconds),
+                self.lease.seconds,
+            )
+        except NamesTakenError as error:
+            raise _taken(error) from None
+        except StoreRefusesError as error:
+            raise StoreUnavailableError(str(error)) from None
+        self.lease.renewed(asked_at, joined.next_expiry)
+        for peer in joined.peers:
+            self.meet(peer)
+        self._on_joined(first)
+
+    async def leave(self, session: Session) -> None:
+        """End the lease, so that the others needn't wait for its end."""
+        await session.leave(self.incarnation)
+        self._former.clear()
+
+    def lose(self, why: str) -> None:
+        """Take all others for gone, as they do this one."""
+        if not self.lease.is_held:
+            return
+        self.lost += 1
+        self._former[self.incarnation] = trio.current_time() + 2 * self.lease.seconds
+        self.lease.lost()
+        logger.warning("%s has lost its lease: %s", self.incarnation, why)
+        for peer in self.peers:
+            self._part(peer.incarnation, f"{self.incarnation} has lost its lease", has_gone=False)
+
+    # Others
+
+    def meet(self, incarnation: str) -> Peer:
+        """Return a peer that lives, known or not."""
+        known = self.peers.get(incarnation)
+        if known is not None:
+            return known
+        peer = self.peers.add(incarnation)
+        self._on_met(peer)
+        return peer
+
+    def part(self, incarnation: str, why: str) -> None:
+        """Take a peer for gone; doing it again changes nothing."""
+        self._part(incarnation, why, has_gone=True)
+
+    def _part(self, incarnation: str, why: str, *, has_gone: bool) -> None:
+        peer = self.peers.remove(incarnation, has_gone=has_gone)
+        if peer is not None:
+            self._on_parted(peer, why)
+
+    def see_living(self, living: Iterable[str], known: Iterable[Peer]) -> None:
+        """Meet those that weren't known, and part from those that don't live any more.
+
+        Args:
+          living: All that had a lease when the server was asked.
+          known: All that were known before that.
+        """
+        living = set(living)
+        for peer in known:
+            if peer.incarnation not in living:
+                self.part(peer.incarnation, "its lease has ended")
+        for incarnation in sorted(living - {self.incarnation}):
+            if not self.peers.has_gone(incarnation):
+                self.meet(incarnation)
+
+    # Names
+
+    async def claim(self, names: Iterable[str]) -> None:
+        """Claim ``names``; wait for the server.
+
+        Raises:
+          DuplicateWorkerError: Another one has one of them; none was claimed.
+          BusDisconnected: The server was not there for too long.
+        """
+        wanted = [name for name in names if name not in self.names]
+        with self.link.patience():
+            while wanted:
+                session = await self.link.wait_session()
+                async with self._names_lock:
+                    if session is not self.link.session:
+                        continue
+                    try:
+                        await session.claim(self.incarnation, wanted)
+                    except NamesTakenError as error:
+                        raise _taken(error) from None
+                    except StoreRefusesError as error:
+                        self.link.refuses(str(error))
+                    except (FencedError, StoreUnavailableError) as error:
+                        self.link.failed(session, _reason(error))
+                    else:
+                        self.names.update(wanted)
+                        self._giving_up.difference_update(wanted)
+                        return
+                await trio.sleep(0.1)
+
+    def release(self, names: Iterable[str]) -> None:
+        """Give ``names`` up, as soon as what waits has been sent."""
+        self.names.difference_update(names)
+        self._giving_up.update(names)
+
+    @property
+    def has_names_to_give_up(self) -> bool:
+        """Whether `give_up_names` has something to do."""
+        return bool(self._giving_up)
+
+    async def give_up_names(self, session: Session) -> None:
+        """Tell the server which names are free."""
+        async with self._names_lock:
+            await self._give_up_names(session)
+
+    async def _give_up_names(self, session: Session) -> None:
+        names = sorted(self._giving_up)
+        await session.release(self.incarnation, names)
+        self._giving_up.difference_update(names)
+
+    def _all_names(self) -> list[str]:
+        return sorted(self.names)
+
+    # The lease
+
+    async def keep(self) -> None:
+        """Renew the lease in time, until cancelled; whoever does it sees who has expired."""
+        while True:
+            session = await self.link.wait_session()
+            await trio.sleep_until(self.lease.renew_at)
+            if session is not self.link.session:
+                continue
+            try:
+                await self._renew(session)
+            except StoreUnavailableError as error:
+                self.link.failed(session, str(error))
+            except FencedError:
+                self.lose("it was away for longer than its lease")
+                self.link.failed(session, "the lease has ended")
+
+    async def _renew(self, session: Session) -> None:
+        async with self._names_lock:
+            asked_at = trio.current_time()
+            if self._giving_up:
+                await self._give_up_names(session)
+            renewed = await session.renew(self.incarnation, self.lease.seconds, len(self.names))
+            if not renewed.names_kept:
+                self.link.failed(session, "the server has lost names")
+            elif self.lease.is_held:
+                self.lease.renewed(asked_at, renewed.next_expiry)
+
+    async def watch(self) -> None:
+        """Act when the lease fades and ends on the own clock, until cancelled."""
+        while True:
+            lease = self.lease
+            if not lease.is_held:
+                await lease.wait_change()
+            elif trio.current_time() < lease.fades_at:
+                await trio.sleep_until(lease.fades_at)
+            else:
+                await self._fade()
+
+    async def _fade(self) -> None:
+        for peer in self.peers:
+            self._on_fading(peer)
+        ends = self.lease.ends + NOTICE
+        with trio.move_on_at(ends) as scope:
+            await self.lease.wait_change()
+        if scope.cancelled_caught and trio.current_time() >= self.lease.ends + NOTICE:
+            self.lose("it could not renew it")
+            if self.link.session is not None:
+                self.link.failed(self.link.session, "the lease has ended")
+
+
+def _reason(error: Exception) -> str:
+    return "the lease has ended" if isinstance(error, FencedError) else str(error)
+
+
+def _taken(error: NamesTakenError) -> DuplicateWorkerError:
+    owner = read_about("", error.about)
+    known = owner.pid is not None and owner.host
+    where = f"process {owner.pid} on {owner.host}" if known else "another process"
+    return DuplicateWorkerError(error.name, where)

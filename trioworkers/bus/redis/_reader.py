@@ -1,0 +1,275 @@
+"""Reads the own streams, checks what is found there, and hands it on."""
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from ...errors import CodecError
+from .._codec import MessageCodec
+from .._lifecycle_messages import BusWorkerReadyMessage, BusWorkerRegistryMessage
+from .._messages import BusMessage
+from ._link import Link
+from ._membership import Membership
+from ._messages import BusRoomMessage, BusUndeliverableMessage
+from ._outbox import Outbox
+from ._peers import Peer
+from ._quarantine import Quarantine
+from ._store import (
+    DATA,
+    START,
+    SYSTEM,
+    FencedError,
+    Received,
+    Session,
+    Standing,
+    StoreUnavailableError,
+)
+from ._unreadable import stand_in_for
+from ._writer import Writer
+
+#: What buses tell each other, in nobody's name.
+FROM_NOBODY = frozenset({BusRoomMessage, BusUndeliverableMessage})
+#: What tells of workers, and of the runner that has them.
+FROM_RUNNERS = frozenset({BusWorkerReadyMessage, BusWorkerRegistryMessage})
+
+#: Entries of each lane that are read at once.
+COUNT = 64
+#: Seconds after which reading is broken off, to see whether there are system messages.
+SLICE = 0.01
+#: Seconds that a read waits for the first entry.
+READ_WAIT = 5.0
+#: Entries after which they are deleted, also if nothing is to be sent.
+ACKNOWLEDGE_AFTER = 64
+
+
+#: What was found in an entry: the data, its message or what stands in for it, and why it does.
+Found = tuple[bytes, BusMessage | None, str | None]
+
+
+class Reader:
+    """Takes entries in order, each once, and messages only from those that may send them.
+
+    Nothing in a stream stops it: what is no entry of another bus, what can't be
+    decoded, and messages in the name of somebody else are refused and counted.
+
+    Args:
+      link: Where sessions come from.
+      membership: Whose streams it reads.
+      outbox: Where room notes are told.
+      writer: What acknowledges.
+      codec: Decodes messages.
+      deliver: Called with the peer that a message came from, the message, and what is
+        wrong with it, if it only stands in for one that can't be read.
+
+    Attributes:
+      entries: How many entries were taken.
+      duplicates: How many came again.
+      late: How many came from those who have gone.
+      quarantine: What was refused.
+      acknowledge_after: Entries after which they are deleted, also if nothing is to be
+        sent; at most half of what a lane holds.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        membership: Membership,
+        outbox: Outbox,
+        writer: Writer,
+        codec: MessageCodec,
+        deliver: Callable[[Peer, BusMessage, str | None], None],
+    ) -> None:
+        self.entries = self.duplicates = self.late = 0
+        self.quarantine = Quarantine()
+        self.acknowledge_after = ACKNOWLEDGE_AFTER
+        self._link = link
+        self._membership = membership
+        self._outbox = outbox
+        self._writer = writer
+        self._codec = codec
+        self._deliver = deliver
+        self._after = [START, START]
+        self._taken = 0
+        self._session: Session | None = None
+        self._incarnation = ""
+        #: Incarnations that are said to have gone, and where in the system lane.
+        self._going: dict[str, bytes] = {}
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            session = await self._link.wait_session()
+            try:
+                await self._read(session)
+            except StoreUnavailableError as error:
+                self._link.failed(session, str(error))
+            except FencedError:
+                self._link.failed(session, "the lease has ended")
+
+    async def _read(self, session: Session) -> None:
+        membership = self._membership
+        await membership.lease.wait_fresh()
+        if session is not self._session or self._incarnation != membership.incarnation:
+            # From the beginning: the server may have another copy of the streams, in
+            # which entries have other places. What was taken is known by its number.
+            self._session, self._incarnation = session, membership.incarnation
+            self._after = [START, START]
+            self._going.clear()
+        incarnation = self._incarnation
+        lanes = await session.read(
+            incarnation, (self._after[SYSTEM], self._after[DATA]), count=COUNT, wait=READ_WAIT
+        )
+        if not membership.lease.is_fresh or incarnation != membership.incarnation:
+            self._session = None  # read again what was not taken
+            return
+        taken = await self._take(session, SYSTEM, lanes[SYSTEM])
+        taken_data = await self._take(session, DATA, lanes[DATA])
+        if self._going and self._is_current():
+            await self._part(session, drained=taken_data == len(lanes[DATA]) < COUNT)
+        taken += taken_data
+        if taken and self._is_current():
+            self._taken += taken
+            due = self._taken >= self.acknowledge_after
+            self._writer.acknowledge((self._after[SYSTEM], self._after[DATA]), now=due)
+            if due:
+                self._taken = 0
+
+    def _is_current(self) -> bool:
+        """Whether what is read is still for the present incarnation."""
+        membership = self._membership
+        return self._incarnation == membership.incarnation and membership.lease.is_held
+
+    async def _take(self, session: Session, lane: int, received: Sequence[Received]) -> int:
+        """Hand on what was read in a lane, for a while; return how many entries."""
+        break_at = trio.current_time() + SLICE
+        for taken, entry in enumerate(received):
+            if not self._is_current() or (lane == DATA and trio.current_time() > break_at):
+                return taken
+            await self._take_entry(session, lane, entry)
+            if not self._is_current():
+                return taken
+            self._after[lane] = entry.id
+            await trio.lowlevel.checkpoint()
+        return len(received)
+
+    async def _part(self, session: Session, *, drained: bool) -> None:
+        """Part from those that have gone, once all is read that they have sent before."""
+        position = _place(self._after[DATA])
+        ready = [who for who, id_ in self._going.items() if drained or position >= _place(id_)]
+        if not ready:
+            return
+        standings = await session.judge([(incarnation, "") for incarnation in ready])
+        for incarnation, standing in zip(ready, standings, strict=True):
+            self._going.pop(incarnation, None)
+            if standing is Standing.GONE:
+                self._membership.part(incarnation, "its lease has ended")
+
+    # One entry
+
+    async def _take_entry(self, session: Session, lane: int, entry: Received) -> None:
+        """Hand on the messages of an entry, unless they came before."""
+        try:
+            values = dict(zip(entry.fields[::2], entry.fields[1::2], strict=True))
+            if len(values) == 1:
+                self._note(values, entry.id)
+                return
+            incarnation = values[b"i"].decode()
+            number = int(values[b"n"])
+            body = values[b"d"]
+        except (KeyError, ValueError, IndexError):
+            self.quarantine.refuse("not an entry of a bus", entry.id, b" ".join(entry.fields))
+            return
+        membership = self._membership
+        peer = membership.peers.get(incarnation)
+        if peer is None:
+            peer = await self._meet(session, incarnation)
+            if peer is None:
+                self.late += 1
+                return
+        heard = peer.heard[lane]
+        if number <= heard:
+            self.duplicates += 1
+        elif number > heard + 1:
+            why = f"entries {heard + 1} to {number - 1} of {incarnation} are missing"
+            membership.lose(why)
+            self._link.failed(session, why)
+        else:
+            found = [self._decode(data) for data in body.split(b"\n")]
+            await self._learn_names(session, peer, found)
+            if self._is_current() and membership.peers.get(incarnation) is peer:
+                # From here on without waiting: it is taken as a whole, or not at all.
+                peer.heard[lane] = number
+                self.entries += 1
+                for one in found:
+                    self._hand_on(peer, one, entry.id)
+
+    async def _meet(self, session: Session, incarnation: str) -> Peer | None:
+        """Return a peer that wasn't known; None if it has gone, or is nobody."""
+        membership = self._membership
+        if membership.peers.has_gone(incarnation) or incarnation == membership.incarnation:
+            return None
+        (standing,) = await session.judge([(incarnation, "")])
+        if standing is Standing.GONE or not self._is_current():
+            return None
+        return membership.meet(incarnation)
+
+    def _decode(self, data: bytes) -> Found:
+        try:
+            return data, self._codec.decode(data), None
+        except CodecError as error:
+            return data, stand_in_for(data, error.problem), error.problem
+
+    async def _learn_names(self, session: Session, peer: Peer, found: Sequence[Found]) -> None:
+        """Ask the server which names the peer may use, of those that aren't known to be its own."""
+        unknown: dict[str, None] = {}
+        for _, message, _ in found:
+            if message is not None and not _is_allowed(peer, message):
+                unknown.update(dict.fromkeys(_names_of(message)))
+        if unknown:
+            names = list(unknown)
+            standings = await session.judge([(peer.incarnation, name) for name in names])
+            for name, standing in zip(names, standings, strict=True):
+                if standing is Standing.OWNER:
+                    peer.knows(name)
+
+    def _hand_on(self, peer: Peer, found: Found, id_: bytes) -> None:
+        data, message, problem = found
+        if problem is not None:
+            self.quarantine.refuse(f"not a message: {problem}", id_, data)
+        if message is None:
+            return
+        if _is_allowed(peer, message):
+            self._deliver(peer, message, problem)
+        else:
+            self.quarantine.refuse("sent in the name of somebody else", id_, data)
+
+    def _note(self, values: dict[bytes, bytes], id_: bytes) -> None:
+        if b"gone" in values:
+            self._going[values[b"gone"].decode()] = id_
+            return
+        incarnation, _, lane = values[b"room"].decode().rpartition(":")
+        peer = self._membership.peers.get(incarnation)
+        if peer is not None:
+            self._outbox.has_room(peer.lanes[int(lane)])
+            self._writer.wake()
+
+
+def _is_allowed(peer: Peer, message: BusMessage) -> bool:
+    """Whether it is known that the peer may send ``message``."""
+    names, kind = peer.names, type(message)
+    if kind in FROM_RUNNERS:
+        return message.source in names and message.runner in names  # type: ignore[attr-defined]
+    return message.source in names or kind in FROM_NOBODY
+
+
+def _names_of(message: BusMessage) -> tuple[str, ...]:
+    """Return the names that the sender of ``message`` must have."""
+    if type(message) in FROM_RUNNERS:
+        return message.source, message.runner  # type: ignore[attr-defined]
+    return (message.source,)
+
+
+def _place(id_: bytes) -> tuple[int, int]:
+    """Return where in time an entry is; comparable also between two streams of a server."""
+    milliseconds, _, number = id_.partition(b"-")
+    return int(milliseconds), int(number)

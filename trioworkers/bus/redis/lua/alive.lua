@@ -1,0 +1,2 @@
+-- ARGV: incarnation
+return {lease_end(ARGV[1]) and 'ok' or 'fenced'}
