@@ -36,7 +36,7 @@ from ._reader import Reader
 from ._receiver import Receiver
 from ._sender import Sender
 from ._statistics import RedisBusStatistics
-from ._store import Server, Session, StoreDeniedError, StoreUnavailableError
+from ._store import SESSION_ERRORS, Server, Session, StoreDeniedError
 from ._windows import SendWindows
 from ._writer import Writer
 
@@ -61,7 +61,7 @@ class RedisBus(WorkerBus):
     all processes. A process of which nothing is heard for ``lease`` seconds is taken for
     gone: jobs between it and others end as LOST within a second more, and it stops by
     itself what others have asked of it. While the server is away, messages wait; jobs go
-    on if it is back in time. What each promise needs of the server is in docs/redis.md.
+    on if it is back in time. What each promise needs of the server is in docs/deployment.md.
 
     Whoever can write to the server has full control over all workers: protect it.
 
@@ -200,7 +200,7 @@ class RedisBus(WorkerBus):
         if failures:
             raise failures[0]
         if scope.cancelled_caught:
-            raise self._link.error()
+            raise attrs.evolve(self._link.error(), waited=self._connect_timeout)
         for run in (
             self._writer.run,
             self._writer.give_up_late,
@@ -325,6 +325,7 @@ class RedisBus(WorkerBus):
 
     @enable_ki_protection
     def _resumed(self) -> None:
+        self._writer.restart()
         for peer in self._membership.peers:
             for outgoing in peer.lanes:
                 self._to_send.has_room(outgoing)
@@ -364,7 +365,7 @@ class RedisBus(WorkerBus):
                 try:
                     told = await session.peers()
                     break
-                except StoreUnavailableError as error:
+                except SESSION_ERRORS as error:
                     self._link.failed(session, str(error))
         told.pop(self._membership.incarnation, None)
         known = self._membership.peers
@@ -406,7 +407,7 @@ class RedisBus(WorkerBus):
 
 
 async def _say_goodbye(membership: Membership, session: Session) -> None:
-    with suppress(StoreUnavailableError):
+    with suppress(*SESSION_ERRORS):
         await membership.leave(session)
 
 

@@ -5,7 +5,7 @@ import math
 import attrs
 import trio
 
-#: Seconds after the end of the own lease in which all others have been told of it.
+#: Seconds after the end of a lease within which all others have been told of it.
 NOTICE = 1.0
 
 
@@ -13,8 +13,8 @@ NOTICE = 1.0
 class Lease:
     """How long the incarnation may act in its name, as far as it can know.
 
-    Times are on Trio's clock. They are counted from before the server was asked, so
-    that they end before the server's do.
+    Times are on Trio's clock. It ends here before it does at the server, since it is
+    counted from before that was asked.
 
     Attributes:
       seconds: What is asked for each time.
@@ -22,6 +22,8 @@ class Lease:
       ends: When it ends.
       renew_at: When it is to be renewed, or another one is to be seen to expire.
       is_held: Whether there is one.
+      is_known_to_be_over_at: When all others that are in touch have been told that it is over,
+        and stopped what was asked of them.
     """
 
     seconds: float
@@ -29,13 +31,16 @@ class Lease:
     ends: float = -math.inf
     renew_at: float = -math.inf
     is_held: bool = False
+    is_known_to_be_over_at: float = -math.inf
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
     def renewed(self, asked_at: float, next_expiry: float) -> None:
         """Note that the server was asked at ``asked_at``, and has renewed it."""
+        now = trio.current_time()
         self.ends = asked_at + self.seconds
+        self.is_known_to_be_over_at = now + self.seconds + NOTICE
         # A little after the other's end, so that it is seen to be over.
-        soon = trio.current_time() + next_expiry + 0.02
+        soon = now + next_expiry + 0.02
         self.renew_at = min(asked_at + self.seconds / 3, soon)
         self.is_held = True
         self._change()

@@ -93,6 +93,7 @@ class Link:
           StoreDeniedError: The server refused us the first time.
         """
         backoff = FIRST_BACKOFF
+        self.reason = "the server has not answered yet"
         while True:
             began = trio.current_time()
             try:

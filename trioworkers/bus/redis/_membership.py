@@ -1,6 +1,7 @@
 """Who this bus is among the others: its lease, its names, and whom it knows."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -8,9 +9,10 @@ import trio
 
 from ...errors import DuplicateWorkerError
 from ._about import read_about, tell_about
-from ._lease import NOTICE, Lease
+from ._lease import Lease
 from ._peers import Peer, Peers
 from ._store import (
+    SESSION_ERRORS,
     FencedError,
     LostWritesError,
     NamesTakenError,
@@ -75,6 +77,7 @@ class Membership:
         self._names_lock = trio.Lock()
         #: Incarnations that may still have a lease, and when that will have ended.
         self._former: dict[str, float] = {}
+        self._lost_at = -math.inf
 
     # Coming and going
 
@@ -106,7 +109,7 @@ class Membership:
         except LostWritesError:
             self.lose("the server has lost messages that it had confirmed")
         except NamesTakenError as error:
-            raise _taken(error) from None
+            raise self._taken_again(error) from None
         except StoreRefusesError as error:
             raise StoreUnavailableError(str(error)) from None
         if not self.lease.is_held:  # it was lost while the server was asked
@@ -117,15 +120,14 @@ class Membership:
 
     async def _join(self, session: Session) -> None:
         now = trio.current_time()
-        for former, ends in list(self._former.items()):
-            if now < ends:
-                await session.leave(former)
-            self._former.pop(former, None)
+        self._former = {former: ends for former, ends in self._former.items() if now < ends}
+        for former in self._former:
+            await session.leave(former)
         first = not self.lives
         self.lives += 1
         self.incarnation = f"{self._prefix}.{self.lives}"
         asked_at = trio.current_time()
-        self._former[self.incarnation] = asked_at + 2 * self.lease.seconds
+        self._former = {**self._former, self.incarnation: asked_at + 2 * self.lease.seconds}
         self._giving_up.clear()
         try:
             joined = await session.join(
@@ -135,13 +137,24 @@ class Membership:
                 self.lease.seconds,
             )
         except NamesTakenError as error:
-            raise _taken(error) from None
+            raise _taken(error) if first else self._taken_again(error) from None
         except StoreRefusesError as error:
             raise StoreUnavailableError(str(error)) from None
         self.lease.renewed(asked_at, joined.next_expiry)
         for peer in joined.peers:
             self.meet(peer)
         self._on_joined(first)
+
+    def _taken_again(self, error: NamesTakenError) -> Exception:
+        """Return what to raise if somebody else has a name that was ours.
+
+        Not the worst, for a while: a server that has come back with old data brings
+        back leases of the past, too, which end soon.
+        """
+        taken = _taken(error)
+        if trio.current_time() < self._lost_at + 2 * self.lease.seconds:
+            return StoreUnavailableError(str(taken))
+        return taken
 
     async def leave(self, session: Session) -> None:
         """End the lease, so that the others needn't wait for its end."""
@@ -153,7 +166,8 @@ class Membership:
         if not self.lease.is_held:
             return
         self.lost += 1
-        self._former[self.incarnation] = trio.current_time() + 2 * self.lease.seconds
+        self._lost_at = trio.current_time()
+        self._former = {**self._former, self.incarnation: self._lost_at + 2 * self.lease.seconds}
         self.lease.lost()
         logger.warning("%s has lost its lease: %s", self.incarnation, why)
         for peer in self.peers:
@@ -216,7 +230,7 @@ class Membership:
                         raise _taken(error) from None
                     except StoreRefusesError as error:
                         self.link.refuses(str(error))
-                    except (FencedError, StoreUnavailableError) as error:
+                    except (FencedError, *SESSION_ERRORS) as error:
                         self.link.failed(session, _reason(error))
                     else:
                         self.names.update(wanted)
@@ -258,7 +272,7 @@ class Membership:
                 continue
             try:
                 await self._renew(session)
-            except StoreUnavailableError as error:
+            except SESSION_ERRORS as error:
                 self.link.failed(session, str(error))
             except FencedError:
                 self.lose("it was away for longer than its lease")
@@ -289,10 +303,9 @@ class Membership:
     async def _fade(self) -> None:
         for peer in self.peers:
             self._on_fading(peer)
-        ends = self.lease.ends + NOTICE
-        with trio.move_on_at(ends) as scope:
+        with trio.move_on_at(self.lease.is_known_to_be_over_at) as scope:
             await self.lease.wait_change()
-        if scope.cancelled_caught and trio.current_time() >= self.lease.ends + NOTICE:
+        if scope.cancelled_caught:
             self.lose("it could not renew it")
             if self.link.session is not None:
                 self.link.failed(self.link.session, "the lease has ended")

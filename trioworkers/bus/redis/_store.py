@@ -1,8 +1,8 @@
 """What a `RedisBus` needs of the server: the operations, their replies, their errors.
 
 `_server.py` has them on a real server. The simulator has a model of one, so that
-thousands of schedules run without; both pass the same tests. Docs/redis.md tells
-how the keys are laid out.
+thousands of schedules run without; both pass the same tests. docs/deployment.md
+tells how the keys are laid out.
 
 An **incarnation** is one lease of one bus: a bus that has lost its lease comes
 back as another. A **lane** is 0 (system) or 1 (data), and each incarnation has a
@@ -39,6 +39,10 @@ class StoreRefusesError(Exception):
 
 class StoreDeniedError(Exception):
     """The server will never serve us as we are: wrong password, no permission, wrong version."""
+
+
+#: After these a session is of no use any more.
+SESSION_ERRORS = (StoreUnavailableError, StoreDeniedError)
 
 
 class FencedError(Exception):

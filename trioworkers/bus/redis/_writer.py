@@ -12,12 +12,12 @@ from ._membership import Membership
 from ._outbox import Outbox
 from ._peers import Item, Peer
 from ._store import (
+    SESSION_ERRORS,
     START,
     FencedError,
     LostWritesError,
     Session,
     StoreRefusesError,
-    StoreUnavailableError,
 )
 
 #: Names whose owners are asked for at once.
@@ -94,7 +94,7 @@ class Writer:
             session = await self._link.wait_session()
             try:
                 await self._flush(session)
-            except StoreUnavailableError as error:
+            except SESSION_ERRORS as error:
                 self._link.failed(session, str(error))
             except (FencedError, LostWritesError):
                 self._link.failed(session, "the lease or the messages are lost")
@@ -173,7 +173,7 @@ class Writer:
             session = await self._link.wait_session()
             try:
                 (owner,) = await session.find([name])
-            except StoreUnavailableError as error:
+            except SESSION_ERRORS as error:
                 self._link.failed(session, str(error))
                 continue
             peer = self._found(name, owner)
