@@ -141,3 +141,15 @@ def test_departures_travel_behind_answers():
     assert lane_of(BusWorkerDepartedMessage("r", source="w")) == DATA
     assert lane_of(ProbeAlarm(source="x")) == SYSTEM
     assert lane_of(NOTE) == DATA
+
+
+def test_a_room_note_may_come_before_it_is_known_that_a_lane_is_full():
+    """The note came by another connection, and no second one will: it is tried again."""
+    outbox, peer = Outbox(), Peer("one")
+    outbox.put(peer.lanes[DATA], item(b"1"))
+    batch = outbox.collect()
+    outbox.has_room(peer.lanes[DATA])
+    confirm(outbox, batch, Appended.FULL)
+    assert bodies(outbox.collect()) == [(DATA, 1, b"1")]
+    confirm(outbox, batch, Appended.FULL)
+    assert outbox.collect() == []

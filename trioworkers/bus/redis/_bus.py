@@ -338,6 +338,8 @@ class RedisBus(WorkerBus):
                 if item.receipt is not None:
                     item.receipt.settle(self._link.error())
             self._to_send.broadcasts.clear()
+            for item in self._to_send.take_unresolved():
+                self._give_back(item, why)
         for item in list(self._to_send.close(peer)):
             self._give_back(item, why)
         self._windows.forget(peer)

@@ -56,6 +56,18 @@ class Outbox:
         for item in self.unresolved.pop(name, ()):
             self.put(peer.lanes[lane_of(item.message)], item)
 
+    def take_unresolved(self) -> list[Item]:
+        """Give up what nobody waits for, of what goes to names whose owner isn't known."""
+        taken: list[Item] = []
+        for name, queue in list(self.unresolved.items()):
+            taken += [item for item in queue if item.receipt is None]
+            kept = [item for item in queue if item.receipt is not None]
+            if kept:
+                self.unresolved[name] = deque(kept)
+            else:
+                del self.unresolved[name]
+        return taken
+
     def collect(self) -> list[tuple[Outgoing, Entry]]:
         """Return what is to be sent next: an entry for each lane, system lanes first."""
         batch: list[tuple[Outgoing, Entry]] = []

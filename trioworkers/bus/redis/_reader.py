@@ -95,6 +95,8 @@ class Reader:
         self._taken = 0
         self._session: Session | None = None
         self._incarnation = ""
+        #: Whether the system lane was read to its end, as long as the data lane.
+        self._is_drained = False
         #: Incarnations that are said to have gone, and where in the system lane.
         self._going: dict[str, bytes] = {}
 
@@ -127,6 +129,7 @@ class Reader:
             self._session = None  # read again what was not taken
             return
         taken = await self._take(session, SYSTEM, lanes[SYSTEM])
+        self._is_drained = taken == len(lanes[SYSTEM]) < COUNT
         taken_data = await self._take(session, DATA, lanes[DATA])
         if self._going and self._is_current():
             drained = taken_data == len(lanes[DATA]) < COUNT
@@ -183,11 +186,14 @@ class Reader:
         """Whether the first entry of an incarnation may be taken now.
 
         Not before all is over with those that went before it came: one of them may
-        have been the same bus, with the same names.
+        have been the same bus, with the same names. So the system lane waits until all
+        is read that they have sent, and the data lane until all notes are read that
+        tell who has gone.
         """
-        if lane == DATA:
-            await self._part(session, entry.id)
-        return lane == DATA or not self._going
+        if lane == SYSTEM:
+            return not self._going
+        await self._part(session, entry.id)
+        return self._is_drained or _time(self._after[SYSTEM]) > _time(entry.id)
 
     # One entry
 
@@ -207,7 +213,7 @@ class Reader:
         membership = self._membership
         peer = membership.peers.get(incarnation)
         is_new = peer is None or not any(peer.heard)
-        if self._going and is_new and not await self._may_begin(session, lane, entry):
+        if is_new and not await self._may_begin(session, lane, entry):
             return False
         if peer is None:
             peer = await self._meet(session, incarnation)

@@ -7,7 +7,7 @@ from ...errors import CodecError, LaneFull, UnknownWorkerError
 from .._bus import WorkerBus
 from .._codec import MessageCodec
 from .._job_messages import BusJobCancelMessage, BusJobRequestMessage, BusJobResponseMessage
-from .._lifecycle_messages import BusWorkerDepartedMessage
+from .._lifecycle_messages import BusWorkerDepartedMessage, BusWorkerRegistryMessage
 from .._messages import BusMessage
 from .._router import Router
 from ._membership import Membership
@@ -74,6 +74,10 @@ class Receiver:
             owners[message.source] = peer
         if type(message) in FROM_RUNNERS:
             peer.runners.add(message.runner)  # type: ignore[attr-defined]
+        if type(message) is BusWorkerRegistryMessage:
+            # Who asks them then loses them with this peer, not with the one after it.
+            for worker in message.workers:
+                owners.setdefault(worker.name, peer)
         full = self._router.full_lanes(message) if message.waits_for_room else ()
         try:
             self._bus.accept(message)

@@ -12,7 +12,12 @@ sweep()
 if replaces ~= '' and call('ZSCORE', LEASES, replaces) then
   end_leases({replaces})
 end
-if lease_end(incarnation) then
+local had_lease = call('ZSCORE', LEASES, incarnation)
+if had_lease and not lease_end(incarnation) then
+  end_leases({incarnation})
+  had_lease = false
+end
+if had_lease then
   local wanted = {}
   for i = 6, #ARGV do
     wanted[ARGV[i]] = true
