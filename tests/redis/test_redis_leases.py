@@ -2,12 +2,14 @@
 
 import logging
 
+import attrs
 import pytest
 import trio
 from redis_buses import LEASE, Busy, make_bus, pair, runners, until
 from support import on_schedules
 
 from trioworkers import (
+    BaseWorker,
     BusDataMessage,
     BusDisconnected,
     JobError,
@@ -22,8 +24,11 @@ ECHO = {"name": "echo", "payload": {"x": 1}}
 
 
 @wire_tag("test.redis.note")
+@attrs.define
 class Note(BusDataMessage):
-    """A user's message without fields."""
+    """A user's message."""
+
+    number: int = 0
 
 
 async def ask(asker, **options):
@@ -55,6 +60,30 @@ async def test_a_short_cut_is_not_noticed_by_jobs():
         assert len(busy.begun) == 20
         assert asker.bus.statistics().leases_lost == 0
         assert asker.bus.statistics().connections > 1
+
+
+@on_schedules(10)
+async def test_each_message_arrives_once_however_often_it_is_read():
+    """A new connection begins at the start of the stream; what was taken before is known."""
+    async with pair() as (server, asker, host, _):
+        heard = []
+
+        class Listener(BaseWorker):
+            async def on_bus_message(self, message):
+                if type(message) is Note:
+                    heard.append(message.number)
+
+        await host.add_workers(Listener("listener"))
+        await asker.registry.wait_ready("listener")
+        for number in range(30):
+            await asker.bus.send(Note(number, source=asker.name, target="listener"))
+            if number % 10 == 9:
+                server.cut("host")
+                await trio.sleep(1)
+        await until(lambda: len(heard) >= 30)
+        await trio.sleep(1)
+        assert heard == list(range(30))
+        assert host.bus.statistics().duplicates > 0
 
 
 @on_schedules(10)
