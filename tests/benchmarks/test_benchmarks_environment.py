@@ -1,9 +1,10 @@
-"""The peers' environment is made when its list changes, and does without what can't be had."""
+"""Peers' environments are made when their lists change, and do without what can't be had."""
 
 import zipfile
 
 from benchmarks._catalogue import PEERS
-from benchmarks._environment import fingerprint, prepare, read_requirements
+from benchmarks._environment import ENVIRONMENTS, fingerprint, prepare, read_requirements
+from benchmarks._run import package_of
 
 
 def make_wheel(directory):
@@ -21,10 +22,18 @@ def make_wheel(directory):
 
 
 def test_every_peer_is_pinned() -> None:
-    """The list names each peer once, with a version."""
-    requirements = read_requirements()
-    assert set(requirements) == set(PEERS)
-    assert all(line.count("==") == 1 for line in requirements.values())
+    """One list names each peer, with a version; and trio, which one can do without."""
+    lists = [read_requirements(path) for path in ENVIRONMENTS.values()]
+    packages = sorted(package for requirements in lists for package in requirements)
+    assert packages == sorted({*map(package_of, PEERS), "trio"})
+    assert all(line.count("==") == 1 for lines in lists for line in lines.values())
+
+
+def test_extras_are_no_part_of_a_name(tmp_path) -> None:
+    """A package is found by its name alone."""
+    path = tmp_path / "requirements.txt"
+    path.write_text("# some\none[redis]==1.0\ntwo==2.0  # why\n")
+    assert read_requirements(path) == {"one": "one[redis]==1.0", "two": "two==2.0"}
 
 
 def test_another_list_is_another_environment() -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from benchmarks._cases import Case, Point, Quantity, UnknownCaseError, select
 from benchmarks._catalogue import CASES, PEERS
-from benchmarks._children import Failure
+from benchmarks._children import ROOT, Failure
 from benchmarks._results import Spread, make_results
 from benchmarks._rounds import make_request, plan
 from benchmarks._table import number, print_results
@@ -96,6 +96,15 @@ def test_each_peer_does_something_and_is_known() -> None:
         for peer in peers
     }
     assert named == set(PEERS)
+
+
+def test_each_side_is_a_module_that_there_is() -> None:
+    """With the case's function, as far as can be seen without the other libraries."""
+    for case in CASES:
+        for point in case.points:
+            for side in case.sides(point, PEERS):
+                path = ROOT.joinpath(*case.module(side).split("."))
+                assert path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
 def test_the_table_is_markdown_and_names_what_failed() -> None:

@@ -49,7 +49,7 @@ def test_everything_is_measured(tmp_path: Path) -> None:
     assert len(everything["rows"]) == len(rows)
     charts = {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
     assert set(charts) == {
-        f"{name}.png" for name in ("bystanders", "group", "history", "memory", "stream")
+        f"{name}.png" for name in ("bystanders", "group", "history", "memory", "redis", "stream")
     }
     assert all(data.startswith(b"\x89PNG") for data in charts.values())
 
@@ -58,7 +58,9 @@ def test_cases_are_listed() -> None:
     """Listing measures nothing."""
     done = run("-m", "benchmarks", "--list")
     assert done.returncode == 0, done.stderr
-    assert {"round-trip", "soak"} <= {line.split(" ")[0] for line in done.stdout.splitlines()}
+    assert {"round-trip", "soak", "redis-stream"} <= {
+        line.split(" ")[0] for line in done.stdout.splitlines()
+    }
 
 
 @pytest.mark.parametrize(

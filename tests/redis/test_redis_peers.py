@@ -8,7 +8,7 @@ import sys
 import pytest
 import trio
 
-from trioworkers import WorkerRunner
+from trioworkers import BaseWorker, WorkerRunner
 from trioworkers.bus.redis import RedisBus, RedisPeer
 from trioworkers.errors import BusDisconnected
 
@@ -22,9 +22,12 @@ async def test_peers_are_the_other_processes(real_server, namespace):
     async with WorkerRunner(name="here", bus=open_bus()) as here:
         assert await here.bus.peers() == ()
         async with WorkerRunner(name="there", bus=open_bus(incarnation="x", lease=3)) as there:
+            await here.add_workers(BaseWorker("mine"))
+            await there.add_workers(BaseWorker("yours"))
             with trio.fail_after(10):
-                while not (peers := await here.bus.peers()) or not peers[0].runners:
-                    await trio.sleep(0.01)
+                await here.registry.wait_ready("yours")
+                await there.registry.wait_ready("mine")
+            peers = await here.bus.peers()
             assert peers == (RedisPeer("x.1", socket.gethostname(), os.getpid(), 3.0, ("there",)),)
             (mine,) = await there.bus.peers()
             assert mine.runners == ("here",)

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from functools import partial
 
 import pytest
 import trio
@@ -111,3 +112,30 @@ async def test_a_server_that_loads_its_data_is_waited_for(kind, namespace, seen)
             seen(
                 f"connected {gap:.2f} s after its start; new job {back:.2f} s after; job completed"
             )
+
+
+async def test_a_server_that_messages_have_filled_is_freed_by_reading_them(kind, namespace, seen):
+    """What has been read is deleted, although nothing can be sent; then the rest goes out."""
+    with open_server(kind) as server:
+        async with open_pair(server.url, namespace, lease=2.0, send_timeout=10.0) as pair:
+            for line in server.call("INFO", "memory").splitlines():
+                if line.startswith(b"used_memory:"):
+                    server.call("CONFIG", "SET", "maxmemory", int(line[12:]) + 4_000_000)
+            met = set()
+
+            async def watch():
+                while True:
+                    met.update(states(pair))
+                    await trio.sleep(0.002)
+
+            began = time.monotonic()
+            async with trio.open_nursery() as watching:
+                watching.start_soon(watch)
+                async with trio.open_nursery() as nursery:
+                    for number in range(100):
+                        nursery.start_soon(partial(pair.echo, f"{number:0>200000}"))
+                watching.cancel_scope.cancel()
+            took = time.monotonic() - began
+            assert "refused" in met
+            assert set(pair.worker.begun.values()) == {1}
+            seen(f"100 jobs of 0.2 MB with 4 MB of room: {took:.2f} s")

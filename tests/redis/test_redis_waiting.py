@@ -63,7 +63,7 @@ async def test_sending_while_disconnected_waits_and_then_raises(real_server, nam
             await proxy.refuse()
             proxy.cut()
             began = time.monotonic()
-            with pytest.raises(BusDisconnected, match="waited 0[.]8 s") as caught:
+            with pytest.raises(BusDisconnected, match=r"waited 0[.]8 s") as caught:
                 await pair.asks.bus.send(ping())
             waited = time.monotonic() - began
             assert 0.8 <= waited < 1.2
@@ -147,7 +147,7 @@ async def test_a_start_without_a_server_fails_in_time(real_server, namespace, ho
         else:
             proxy.mute()
         began = time.monotonic()
-        with pytest.raises(BusDisconnected, match="waited 0[.]7 s") as caught:
+        with pytest.raises(BusDisconnected, match=r"waited 0[.]7 s") as caught:
             async with RedisBus(proxy.url, namespace=namespace, connect_timeout=0.7):
                 pytest.fail("it has started")
         took = time.monotonic() - began

@@ -9,9 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from ._cache import cache
+from ._call import call
 from ._demo_research import research
 from ._demo_wordgraph import wordgraph
+from ._run import run_workers
 from ._sim import sim
+from ._workers import workers
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -28,6 +31,8 @@ def _installed_version() -> str:
 Examples:
   trioworkers demo research "structured concurrency" docs src
   trioworkers demo research --help
+  trioworkers run shop.workers:make_workers --bus redis://localhost
+  trioworkers workers --bus redis://localhost
   trioworkers sim --seconds 60
   trioworkers cache list
 """
@@ -50,6 +55,9 @@ def demo() -> None:
 
 demo.add_command(research)
 demo.add_command(wordgraph)
+cli.add_command(run_workers)
+cli.add_command(workers)
+cli.add_command(call)
 cli.add_command(sim)
 cli.add_command(cache)
 

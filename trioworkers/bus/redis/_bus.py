@@ -134,6 +134,7 @@ class RedisBus(WorkerBus):
             self._lease,
             on_joined=self._joined,
             on_resumed=self._resumed,
+            on_lost=self._lost,
             on_met=lambda peer: self._sender.met(peer),
             on_parted=self._parted,
             on_fading=self._fading,
@@ -311,9 +312,7 @@ class RedisBus(WorkerBus):
         super()._fail()
         self._link.stop()
         self._membership.lose("the bus has crashed")
-        for queue in self._to_send.unresolved.values():
-            for item in queue:
-                self._give_back(item, "the bus has crashed")
+        self._lost("the bus has crashed")
 
     # What happens to the membership
 
@@ -332,14 +331,16 @@ class RedisBus(WorkerBus):
         self._writer.wake()
 
     @enable_ki_protection
+    def _lost(self, why: str) -> None:
+        for item in self._to_send.broadcasts:
+            if item.receipt is not None:
+                item.receipt.settle(self._link.error())
+        self._to_send.broadcasts.clear()
+        for item in self._to_send.take_unresolved():
+            self._give_back(item, why)
+
+    @enable_ki_protection
     def _parted(self, peer: Peer, why: str) -> None:
-        if not self._lease.is_held:
-            for item in self._to_send.broadcasts:
-                if item.receipt is not None:
-                    item.receipt.settle(self._link.error())
-            self._to_send.broadcasts.clear()
-            for item in self._to_send.take_unresolved():
-                self._give_back(item, why)
         for item in list(self._to_send.close(peer)):
             self._give_back(item, why)
         self._windows.forget(peer)

@@ -82,6 +82,11 @@ class Link:
         return self.state is LinkState.CONNECTED
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the server answers, but takes nothing new."""
+        return self.state is LinkState.REFUSED
+
+    @property
     def session(self) -> Session | None:
         """The open session, or None."""
         return self._session

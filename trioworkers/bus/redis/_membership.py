@@ -38,6 +38,7 @@ class Membership:
       lease: How long a lease is; see `Lease`.
       on_joined: Called when there is a new incarnation; whether it is the first is told.
       on_resumed: Called when the same incarnation has a new session.
+      on_lost: Called when the lease is lost, and why, before all are parted from.
       on_met: Called with each peer that wasn't known.
       on_parted: Called with each peer that has gone, and why.
       on_fading: Called with each peer when nothing may be done for it any more.
@@ -56,6 +57,7 @@ class Membership:
         *,
         on_joined: Callable[[bool], None],
         on_resumed: Callable[[], None],
+        on_lost: Callable[[str], None],
         on_met: Callable[[Peer], None],
         on_parted: Callable[[Peer, str], None],
         on_fading: Callable[[Peer], None],
@@ -70,6 +72,7 @@ class Membership:
         self._prefix = prefix
         self._on_joined = on_joined
         self._on_resumed = on_resumed
+        self._on_lost = on_lost
         self._on_met = on_met
         self._on_parted = on_parted
         self._on_fading = on_fading
@@ -170,6 +173,7 @@ class Membership:
         self._former = {**self._former, self.incarnation: self._lost_at + 2 * self.lease.seconds}
         self.lease.lost()
         logger.warning("%s has lost its lease: %s", self.incarnation, why)
+        self._on_lost(why)
         for peer in self.peers:
             self._part(peer.incarnation, f"{self.incarnation} has lost its lease", has_gone=False)
 

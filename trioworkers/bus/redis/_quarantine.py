@@ -9,8 +9,6 @@ logger = logging.getLogger("trioworkers.bus.redis")
 
 #: Refused entries that are kept to be looked at, and bytes of each.
 KEPT, KEPT_BYTES = 32, 1000
-#: Reasons that are counted apart.
-REASONS = 32
 
 
 @attrs.frozen
@@ -18,7 +16,7 @@ class RefusedEntry:
     """Something in a stream that was refused. The newest ones are kept.
 
     Attributes:
-      reason: Why.
+      reason: Why, and what is wrong with this one.
       id: Its place in the stream.
       data: The beginning of it.
     """
@@ -40,11 +38,17 @@ class Quarantine:
         self.counts: Counter[str] = Counter()
         self.entries: deque[RefusedEntry] = deque(maxlen=KEPT)
 
-    def refuse(self, reason: str, id_: bytes, data: bytes) -> None:
-        """Count an entry, or a message in one."""
-        self.entries.append(RefusedEntry(reason, id_, data[:KEPT_BYTES]))
-        if reason not in self.counts and len(self.counts) >= REASONS:
-            reason = "other reasons"
-        if reason not in self.counts:
-            logger.warning("refused in a stream: %s", reason)
+    def refuse(self, reason: str, id_: bytes, data: bytes, detail: str = "") -> None:
+        """Count an entry, or a message in one.
+
+        Args:
+          reason: Why: one of few, by which it is counted.
+          id_: Where it was found.
+          data: It.
+          detail: What is wrong with this one.
+        """
+        told = f"{reason}: {detail}" if detail else reason
+        self.entries.append(RefusedEntry(told, id_, data[:KEPT_BYTES]))
+        if not self.counts[reason]:
+            logger.warning("refused in a stream: %s", told)
         self.counts[reason] += 1

@@ -246,6 +246,9 @@ class Session(Protocol):
     async def claim(self, incarnation: str, names: Sequence[str]) -> None:
         """Claim all ``names``, or none. Those that it has already are no matter.
 
+        Ends leases that have expired, as `renew` does: somebody may have had a name,
+        and all others must hear that it has gone before they hear of its new owner.
+
         Raises:
           NamesTakenError: Another incarnation that has a lease has one of the names.
           StoreRefusesError: Nothing was written.

@@ -107,8 +107,10 @@ class Writer:
                 backoff = FIRST_BACKOFF
 
     async def _wait_work(self) -> None:
-        while not self._has_work:
+        if not self._has_work:
             self._idle.set()
+        # With nothing to send, too, it is tried whether the server takes something again.
+        while not (self._has_work or self._link.is_refused):
             await self._woken.wait()
             self._woken = trio.Event()
 
@@ -128,14 +130,21 @@ class Writer:
         broadcasts = len(outbox.broadcasts)
         known = list(membership.peers) if broadcasts else []
         acknowledged = self.acknowledged
-        if batch or broadcasts:
-            reply = await session.append(
-                incarnation,
-                [entry for _, entry in batch],
-                limit=self._limit,
-                acknowledged=acknowledged if acknowledged != self._deleted else (START, START),
-                expected=len(known) + 1 if broadcasts else None,
-            )
+        if batch or broadcasts or self._link.is_refused:
+            is_new = acknowledged != self._deleted
+            try:
+                reply = await session.append(
+                    incarnation,
+                    [entry for _, entry in batch],
+                    limit=self._limit,
+                    acknowledged=acknowledged if is_new else (START, START),
+                    expected=len(known) + 1 if broadcasts else None,
+                )
+            except StoreRefusesError:
+                if is_new:  # what was read may be what fills the server
+                    await session.acknowledge(incarnation, acknowledged, limit=self._limit)
+                    self._deleted = acknowledged
+                raise
             self.entries += len(batch)
             if incarnation != membership.incarnation or not membership.lease.is_held:
                 return  # all of it was given up meanwhile
