@@ -8,10 +8,12 @@ import trio
 from redis_jobs import open_pair, wait_for
 from redis_proxies import open_proxy
 from redis_servers import open_server
+from trio.lowlevel import ParkingLot
 
 from trioworkers import JobStatus
+from trioworkers.testing._probes import ProbeNote, ProbeSubscriber
 
-JOBS = 8
+JOBS, NOTES = 8, 200
 #: Seconds from when the server is up again until a new job has completed.
 BACK_WITHIN = 1.0
 
@@ -39,21 +41,51 @@ async def test_a_cut_connection_disturbs_no_job(real_server, namespace, seen):
 
 async def test_replies_that_are_lost_repeat_nothing(real_server, namespace, seen):
     """What the server has done, though its answer never came, is not done again."""
+    probe = ProbeSubscriber("probe", ParkingLot())
     async with open_proxy(real_server.port) as asks, open_proxy(real_server.port) as hosts:
         async with open_pair(asks.url, namespace, hosts_at=hosts.url, lease=2.0) as pair:
+            await pair.hosts.bus.subscribe(probe)
             async with trio.open_nursery() as nursery:
                 for number in range(JOBS):
                     nursery.start_soon(
                         lambda n=number: pair.ask_steps(f"{n}", count=60, every=0.02)
                     )
+                nursery.start_soon(send_notes, pair.asks.bus)
                 for proxy in (asks, hosts) * 3:
                     proxy.drop_replies()
                     await trio.sleep(0.1)
                     proxy.keep_replies()
                     await trio.sleep(0.1)
             pair.expect_whole(60)
+            await wait_for(lambda: len(probe.heard) >= NOTES)
+            assert probe.numbers() == list(range(NOTES))
             again = sum(bus.statistics().duplicates for bus in pair.buses)
-            seen(f"{JOBS} of {JOBS} completed, once each; {again} duplicates")
+            seen(f"{JOBS} of {JOBS} completed, {NOTES} messages in order, once; {again} duplicates")
+
+
+async def send_notes(bus):
+    """Send numbered messages to the probe."""
+    for number in range(NOTES):
+        await bus.send(ProbeNote(number, source="asks", target="probe"))
+        await trio.sleep(0.003)
+
+
+async def test_what_was_taken_before_a_cut_is_not_taken_again(real_server, namespace, seen):
+    """It is still there, and is read again."""
+    probe = ProbeSubscriber("probe", ParkingLot())
+    async with open_proxy(real_server.port) as hosts:
+        async with open_pair(real_server.url, namespace, hosts_at=hosts.url, lease=2.0) as pair:
+            bus = pair.hosts.bus
+            await bus.subscribe(probe)
+            for number in range(10):
+                await pair.asks.bus.send(ProbeNote(number, source="asks", target="probe"))
+            await wait_for(lambda: len(probe.heard) == 10)
+            hosts.cut()
+            await wait_for(lambda: bus.statistics().duplicates)
+            await pair.asks.bus.send(ProbeNote(10, source="asks", target="probe"))
+            await wait_for(lambda: len(probe.heard) > 10)
+            assert probe.numbers() == list(range(11))
+            seen(f"{bus.statistics().duplicates} entries came again, and were dropped")
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])

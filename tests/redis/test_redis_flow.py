@@ -142,7 +142,7 @@ async def test_senders_of_messages_wait_for_a_runner_that_is_stopped(
     real_server, namespace, tmp_path, seen
 ):
     """`send` returns only as long as there is room for what waits; all comes in order."""
-    bus = RedisBus(real_server.url, namespace=namespace, lease=LEASE, max_unread=128)
+    bus = RedisBus(real_server.url, namespace=namespace, lease=LEASE)
     async with WorkerRunner(name="near", bus=bus) as runner:
         with open_child(real_server.url, namespace, tmp_path, lease=LEASE) as child:
             await ask_far(runner)

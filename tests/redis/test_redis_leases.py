@@ -12,6 +12,7 @@ from trioworkers import (
     BaseWorker,
     BusDataMessage,
     BusDisconnected,
+    DuplicateWorkerError,
     JobError,
     JobStatus,
     WorkerRunner,
@@ -292,3 +293,17 @@ async def test_leaving_never_depends_on_the_server():
             await asker.add_workers(Busy("busy"))
             await trio.sleep(0.1)
             server.shut_down()
+
+
+@on_schedules(20)
+async def test_who_gets_a_name_knows_that_its_former_owner_has_gone():
+    """Also if the claim's reply comes before the news; the new worker can start at once."""
+    async with pair() as (server, asker, _, _busy):
+        server.client("host").path.obstruct(Obstacle(refuses=True))
+        server.cut("host")
+        while "busy" in asker.registry:
+            try:
+                async with asker.bus.claiming("busy"):
+                    assert "busy" not in asker.registry
+            except DuplicateWorkerError:
+                await trio.sleep(0.003)

@@ -244,3 +244,34 @@ async def test_a_cancelled_wait_leaves_no_watch_behind():
             assert registry.watch_count == 2
             scope.cancel()
     assert registry.watch_count == 0
+
+
+def test_a_name_that_goes_from_runner_to_runner_is_known_in_the_end():
+    """Whichever is heard first: that the old one has left, or that the new one is ready."""
+    registry = WorkerRegistry("here")
+    told = []
+    registry.watch("a", told.append)
+    registry.watch_departures(told.append)
+    old, new = WorkerReadyData("a", "old"), WorkerReadyData("a", "new")
+    for leave in (lambda: registry.unregister("a", "old"), lambda: registry.unregister_runner("old")):
+        told.clear()
+        assert registry.register(old)
+        assert not registry.register(new)
+        assert registry.get("a") is old
+        leave()
+        assert registry.get("a") is new
+        assert [told[0], told[-1]] == [old, new]
+        assert "a" in told[1]
+        registry.unregister("a", "new")
+
+
+def test_a_worker_that_left_before_it_had_its_name_does_not_get_it():
+    """Nor does one whose runner has left."""
+    registry = WorkerRegistry("here")
+    for leave in (lambda: registry.unregister("a", "new"), lambda: registry.unregister_runner("new")):
+        registry.register(WorkerReadyData("a", "old"))
+        registry.register(WorkerReadyData("a", "new"))
+        leave()
+        assert registry.get("a").runner == "old"
+        registry.unregister("a", "old")
+        assert "a" not in registry

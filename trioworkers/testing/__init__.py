@@ -18,6 +18,7 @@ from ._bus import SimulatedBus as SimulatedBus
 from ._cancel import cancel_at_every_checkpoint as cancel_at_every_checkpoint
 from ._cancel import cancelled_everywhere as cancelled_everywhere
 from ._check_bus import check_bus as check_bus
+from ._check_network_bus import check_network_bus as check_network_bus
 from ._check_worker import check_worker as check_worker
 from ._decision_strategies import Repeating as Repeating
 from ._decisions import Decisions as Decisions

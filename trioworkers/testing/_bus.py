@@ -300,12 +300,17 @@ class SimulatedBus(WorkerBus):
 
     def note(self, what: str, message: BusMessage) -> None:
         """Note in the timeline what has happened to ``message``."""
-        where = f"{message.source} -> {message.target or '*'}"
-        detail = type(message).__name__.removeprefix("Bus").removesuffix("Message")
-        job_id = getattr(message, "job_id", None)
-        if job_id is not None:
-            detail = f"{detail} {job_id}"
-        status = getattr(message, "status", None)
-        if status is not None:
-            detail = f"{detail} {status}"
-        self._timeline.events.append(TimelineEvent(trio.current_time(), what, where, detail))
+        self._timeline.events.append(event_about(what, message))
+
+
+def event_about(what: str, message: BusMessage) -> TimelineEvent:
+    """Return that something has happened to ``message``, now."""
+    where = f"{message.source} -> {message.target or '*'}"
+    detail = type(message).__name__.removeprefix("Bus").removesuffix("Message")
+    job_id = getattr(message, "job_id", None)
+    if job_id is not None:
+        detail = f"{detail} {job_id}"
+    status = getattr(message, "status", None)
+    if status is not None:
+        detail = f"{detail} {status}"
+    return TimelineEvent(trio.current_time(), what, where, detail)

@@ -49,12 +49,14 @@ class Flood:
     Attributes:
       trial: Whose bus it uses.
       target: The name to send to.
+      source: Who sends.
       sent: How many messages have been sent.
       ended: Whether it has stopped.
     """
 
     trial: BusTrial
     target: str
+    source: str = "flood"
     sent: int = 0
     ended: bool = False
 
@@ -63,7 +65,7 @@ class Flood:
         trial = self.trial
         try:
             while self.sent < trial.most_queued:
-                await trial.bus.send(ProbeNote(self.sent, source="flood", target=self.target))
+                await trial.bus.send(ProbeNote(self.sent, source=self.source, target=self.target))
                 self.sent += 1
                 trial.changed.unpark_all()
         finally:

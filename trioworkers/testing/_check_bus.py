@@ -55,14 +55,10 @@ async def check_bus(
       ValueError: A number is out of range, or there is no such clause.
       TypeError: ``make_bus`` returns something else.
     """
-    for name, value in (("within", within), ("settle", settle), ("most_queued", most_queued)):
-        if not value > 0:
-            raise ValueError(f"{name} must be > 0, not {value!r}")
+    check_bounds(within=within, settle=settle, most_queued=most_queued)
     held = []
     for check in choose((*ROUTING, *ISOLATION), only, skip):
-        bus = await make(make_bus)
-        if not isinstance(bus, WorkerBus):
-            raise TypeError(f"make_bus must return a WorkerBus, not {bus!r}")
+        bus = await make_worker_bus(make_bus)
         trial = BusTrial(
             type(bus).__name__,
             clause_name(check),
@@ -75,3 +71,18 @@ async def check_bus(
         await judge(trial, partial(check, trial))
         held.append(trial.clause)
     return tuple(held)
+
+
+def check_bounds(**bounds: float) -> None:
+    """Raise ValueError unless all are > 0."""
+    for name, value in bounds.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be > 0, not {value!r}")
+
+
+async def make_worker_bus(make_bus: Callable[[], WorkerBus | Awaitable[WorkerBus]]) -> WorkerBus:
+    """Return a bus that does not run yet; raise TypeError if it is none."""
+    bus = await make(make_bus)
+    if not isinstance(bus, WorkerBus):
+        raise TypeError(f"make_bus must return a WorkerBus, not {bus!r}")
+    return bus

@@ -171,6 +171,10 @@ class Monitor:
     def delay(self, seconds: float) -> None:
         self._jobs.delay = seconds
 
+    def allow_under_way(self, count: int) -> None:
+        """Let lanes hold ``count`` messages of users more than their capacity."""
+        self._order.under_way = count
+
     def duplicated(self, message: BusMessage) -> None:
         """Note that ``message`` will be delivered twice, on purpose."""
         if isinstance(message, BusJobRequestMessage):
@@ -190,6 +194,15 @@ class Monitor:
         for worker in self._watched.values():
             if worker.name in names:
                 worker.crashed = True
+
+    def goes_on_with(self, name: str, job_id: str) -> bool:
+        """Whether a worker works on a job as if nobody had cancelled it."""
+        worker = self._by_name.get(name)
+        return worker is not None and not worker.crashed and worker.goes_on_with(job_id)
+
+    def complain(self, what: str) -> None:
+        """Tell that a promise is broken; ``what`` begins with its number and a colon."""
+        self._complain([what])
 
     # What subscribers and groups do: see `Watcher`
 

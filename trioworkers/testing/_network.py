@@ -2,30 +2,28 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
 
 import trio
 import trio.testing
 from trio.lowlevel import ParkingLot
 
-from ..bus import BackgroundNursery, BusMessage, BusWorkerDepartedMessage, BusWorkerRegistryMessage
-from ..workers import WorkerRunner
+from ..bus import BusMessage, BusWorkerDepartedMessage, BusWorkerRegistryMessage
 from ._bus import SimulatedBus
 from ._contact import Contact, Pair
 from ._decisions import Decisions
 from ._everywhere import MakeWorkers
 from ._faults import Disconnect, Fault, LinkFault, check_faults
+from ._hosts import RunnerNetwork
 from ._inbox import InFlight
 from ._links import Direction, Link
 from ._monitor import Monitor
 from ._node import Node, NodeBus
-from ._timeline import Timeline, TimelineEvent
+from ._timeline import Timeline
 from ._trouble import make_trouble
 
 
-class SimulatedNetwork:
+class SimulatedNetwork(RunnerNetwork[NodeBus]):
     """Runners in one process that meet only through links.
 
     Each runner has a bus, a registry and workers of its own. Runners that don't
@@ -57,73 +55,31 @@ class SimulatedNetwork:
         link: Link,
         faults: Iterable[Fault] = (),
     ) -> None:
+        super().__init__(runners, timeline, monitor)
         self._faults = tuple(faults)
         check_faults(self._faults, runners)
         self._decisions = decisions
-        self._timeline = timeline
-        self._monitor = monitor
         self._link = link
         monitor.delay = link.latency
-        self._nodes = {name: Node(name, make) for name, make in runners.items()}
         self._contact = Contact(
             runners, link, on_fading=self._fade, on_parted=self._part, on_met=self._meet
         )
         self._connected = ParkingLot()
         self._numbers = itertools.count(1)
-        self._manager = BackgroundNursery()
-        self._nursery: trio.Nursery
         self._troubles = trio.CancelScope()
-
-    def __getitem__(self, name: str) -> WorkerRunner:
-        """Return the runner of that name, as it is now: after a restart it is another one."""
-        return self._node(name).runner
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._nodes)
-
-    @property
-    def runners(self) -> tuple[WorkerRunner, ...]:
-        """The runners that are up."""
-        return tuple(node.runner for node in self._up())
-
-    @property
-    def buses(self) -> tuple[SimulatedBus, ...]:
-        """The bus of each runner's present or last life."""
-        return tuple(node.bus for node in self._nodes.values())
 
     # Running
 
-    async def __aenter__(self) -> Self:
-        self._nursery = self._contact.nursery = await self._manager.__aenter__()
-        try:
-            for node in self._nodes.values():
-                await self._start(node)
-            await self._wait_quiet()
-        except BaseException as error:
-            await self._manager.__aexit__(type(error), error, error.__traceback__)
-            raise
+    async def _begin(self) -> None:
+        self._contact.nursery = self._nursery
+
+    async def _ready(self) -> None:
         for direction in self._contact.directions.values():
             direction.plan(fault for fault in self._faults if isinstance(fault, LinkFault))
         timed = [fault for fault in self._faults if not isinstance(fault, LinkFault)]
         self._nursery.start_soon(make_trouble, self, timed, self._troubles, self._nursery)
-        return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        if exc is None:
-            up = self._up()
-            for node in up:
-                node.end()
-            for node in up:
-                await node.left.wait()
-        self._nursery.cancel_scope.cancel()
-        return await self._manager.__aexit__(exc_type, exc, traceback)
-
-    async def _start(self, node: Node) -> None:
+    async def _start(self, node: Node[NodeBus]) -> None:
         node.begin(
             NodeBus(
                 node.name,
@@ -137,11 +93,6 @@ class SimulatedNetwork:
         )
         await self._nursery.start(node.run)
 
-    async def settle(self) -> None:
-        """Heal all faults but crashes, and wait until nothing is under way any more."""
-        self.heal()
-        await self._wait_quiet()
-
     async def _wait_quiet(self) -> None:
         while True:
             await trio.testing.wait_all_tasks_blocked()
@@ -152,34 +103,16 @@ class SimulatedNetwork:
 
     # What can happen to runners
 
-    def is_up(self, name: str) -> bool:
-        """Whether a runner runs, as far as it knows."""
-        return self._node(name).is_up
+    def _vanish(self, node: Node[NodeBus]) -> None:
+        self._contact.obstruct(self._contact.around(node.name), node)
 
-    def crash(self, name: str) -> None:
-        """Let a runner vanish without a goodbye. Its Trio tasks are cancelled, unheard."""
-        node = self._node(name)
-        if node.is_up:
-            self._note("crashed", name)
-            self._monitor.crashed(node.crash())
-            self._contact.obstruct(self._contact.around(name), node)
-
-    async def restart(self, name: str) -> None:
-        """Let a runner that has crashed come back, with new workers; return when they are ready.
-
-        Raises:
-          ValueError: It is up.
-        """
-        node = self._node(name)
-        if node.is_up:
-            raise ValueError(f"runner {name!r} is up: `crash` it first")
-        self._note("restarted", name)
+    def _return(self, node: Node[NodeBus]) -> None:
+        name = node.name
         for other in self._nodes:
             if other != name:
                 self._contact.part(name, other)
         self._contact.rejoin(name)
         self._free(self._contact.around(name), node)
-        await self._start(node)
 
     async def pause(self, name: str, seconds: float) -> None:
         """Let a runner hear and say nothing for ``seconds``; return after that."""
@@ -329,19 +262,10 @@ class SimulatedNetwork:
 
     # Small things
 
-    def _node(self, name: str) -> Node:
-        try:
-            return self._nodes[name]
-        except KeyError:
-            raise ValueError(f"there is no runner {name!r}, only {sorted(self._nodes)}") from None
-
-    def _up(self) -> list[Node]:
-        return [node for node in self._nodes.values() if node.is_up]
-
     def _direction(self, source: str, target: str) -> Direction:
         return self._contact.directions[self._node(source).name, self._node(target).name]
 
-    def _in_touch(self, source: SimulatedBus) -> list[Node]:
+    def _in_touch(self, source: SimulatedBus) -> list[Node[NodeBus]]:
         assert isinstance(source, NodeBus)
         name = source.runner_name
         return [
@@ -349,7 +273,3 @@ class SimulatedNetwork:
             for other, node in self._nodes.items()
             if other != name and hasattr(node, "bus") and not self._contact.are_apart(name, other)
         ]
-
-    def _note(self, what: str, where: str) -> None:
-        self._timeline.exercised[f"fault: {what}"] += 1
-        self._timeline.events.append(TimelineEvent(trio.current_time(), what, where))

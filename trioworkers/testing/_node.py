@@ -1,7 +1,9 @@
 """One runner of a simulated network, from start to crash and start again."""
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from itertools import count
+from typing import Generic, TypeVar
 
 import trio
 
@@ -11,6 +13,7 @@ from ..bus import (
     BusJobResponseMessage,
     BusJobResponseUrgentMessage,
     BusMessage,
+    WorkerBus,
 )
 from ..workers import WorkerRunner
 from ._bus import Carrier, SimulatedBus
@@ -23,7 +26,30 @@ from ._timeline import Timeline
 from ._watching import abandon_requests
 
 
-class NodeBus(SimulatedBus):
+class MortalBus(WorkerBus):
+    """A bus whose process can die.
+
+    Attributes:
+      is_heard: Whether what it sends is carried; not after a crash.
+    """
+
+    is_heard = True
+
+    def fall_silent(self) -> None:
+        """Carry nothing more, as if its process had died; tell its own requesters."""
+        self.is_heard = False
+        for subscription in list(self._router):
+            abandon_requests(subscription.subscriber, "its runner has crashed")
+
+    @abstractmethod
+    def answer_lost(self, why: str) -> None:
+        """Answer the open jobs of its own requesters as lost: nobody else will."""
+
+
+B = TypeVar("B", bound=MortalBus)
+
+
+class NodeBus(SimulatedBus, MortalBus):
     """The bus of one runner in a network; what others send comes by links.
 
     Args:
@@ -49,8 +75,6 @@ class NodeBus(SimulatedBus):
             decisions, timeline, name=f"{runner_name}.{life}", monitor=monitor, carrier=carrier
         )
         self.runner_name = runner_name
-        #: Whether what it sends is carried; not after a crash.
-        self.is_heard = True
         self._drops_copies = drops_copies
         self._copies: set[object] = set()
         #: Who asked for each job that its workers do for other runners, and from where.
@@ -89,12 +113,6 @@ class NodeBus(SimulatedBus):
             self.note("dropped", item.message)
             self.monitor.dropped(item.message)
 
-    def fall_silent(self) -> None:
-        """Carry nothing more, as if its process had died; tell its own requesters."""
-        self.is_heard = False
-        for subscription in list(self._router):
-            abandon_requests(subscription.subscriber, "its runner has crashed")
-
     def bounce(self, message: BusMessage) -> None:
         """Answer what can't be carried any more."""
         reply = message.bounce()
@@ -102,7 +120,7 @@ class NodeBus(SimulatedBus):
             self.on_message_received(reply)
 
 
-class Node:
+class Node(Generic[B]):
     """A runner's name, and the runner, bus and workers that it has now.
 
     Attributes:
@@ -116,7 +134,7 @@ class Node:
     """
 
     runner: WorkerRunner
-    bus: NodeBus
+    bus: B
 
     def __init__(self, name: str, make_workers: MakeWorkers) -> None:
         self.name = name
@@ -133,7 +151,7 @@ class Node:
         """Who is there, as far as others can know: after a crash, who was there then."""
         return self.bus.names if self.is_up else self._last_names
 
-    def begin(self, bus: NodeBus) -> None:
+    def begin(self, bus: B) -> None:
         """Begin a new life, on a new bus."""
         self.bus = bus
         self.runner = WorkerRunner(name=self.name, bus=bus)

@@ -14,6 +14,7 @@ from ._decisions import Decisions, RandomChoices, Recorder
 from ._determinism import seeded_run
 from ._everywhere import MakeWorkers, Scenario
 from ._faults import Fault, check_faults
+from ._hosts import RunnerNetwork
 from ._invariants import Invariant, ReferenceModel
 from ._leftovers import (
     busy_statistics,
@@ -26,15 +27,20 @@ from ._leftovers import (
 from ._links import Link
 from ._monitor import Monitor
 from ._network import SimulatedNetwork
+from ._node import MortalBus
 from ._outside import Outside
 from ._stuck import Watchdog
 from ._timeline import Timeline
+from .streams import StreamLink, StreamNetwork
+from .streams._faults import StreamFault, check_stream_faults
 
 #: Virtual seconds that a scenario may take.
 LIMIT = 3600.0
 
 #: An async function that uses several runners, new ones each time.
 NetworkScenario = Callable[[SimulatedNetwork], Awaitable[object]]
+#: The same, if they meet through a server of streams.
+StreamScenario = Callable[[StreamNetwork], Awaitable[object]]
 
 
 @attrs.frozen
@@ -81,12 +87,28 @@ def simulate(
 ) -> Simulation: ...
 
 
+@overload
+def simulate(
+    scenario: StreamScenario,
+    *,
+    runners: Mapping[str, MakeWorkers],
+    link: StreamLink,
+    faults: Iterable[StreamFault] = (),
+    seed: int = 0,
+    decisions: Decisions | None = None,
+    invariants: Iterable[Invariant] = (),
+    model: Callable[[], ReferenceModel] | None = None,
+    limit: float = LIMIT,
+    twice: bool = False,
+) -> Simulation: ...
+
+
 def simulate(
     scenario: Callable[[Any], Awaitable[object]],
     *,
     runners: Mapping[str, MakeWorkers] | None = None,
-    link: Link | None = None,
-    faults: Iterable[Fault] = (),
+    link: Link | StreamLink | None = None,
+    faults: Iterable[Fault | StreamFault] = (),
     seed: int = 0,
     decisions: Decisions | None = None,
     invariants: Iterable[Invariant] = (),
@@ -102,12 +124,13 @@ def simulate(
 
     Args:
       scenario: An async function that gets a `WorkerRunner` on a `SimulatedBus`;
-        or a `SimulatedNetwork`, if ``runners`` are given. It adds workers, and
-        asks them.
+        or a `SimulatedNetwork`, if ``runners`` are given, or a `StreamNetwork`, if
+        ``link`` is a `StreamLink`, too. It adds workers, and asks them.
       runners: By each runner's name, what makes its workers, also after a crash.
         Each runner has a bus of its own.
-      link: What the links between runners promise.
-      faults: What goes wrong between runners, and with them.
+      link: What the links between runners promise; or a `StreamLink`, and each has a
+        `RedisBus`, all on a model of one server.
+      faults: What goes wrong between runners, and with them; or with the server.
       seed: Seeds Trio's scheduler, and the decisions if there are none.
       decisions: Who decides on deliveries; `RandomChoices` by default.
       invariants: Called with what the scenario gets, after each delivery and at
@@ -154,13 +177,13 @@ class Setting:
 
     scenario: Callable[[Any], Awaitable[object]]
     runners: Mapping[str, MakeWorkers] | None
-    link: Link
+    link: Link | StreamLink
     invariants: tuple[Invariant, ...]
     model: Callable[[], ReferenceModel] | None
     limit: float
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Any, ...] = ()
 
-    def with_faults(self, faults: tuple[Fault, ...]) -> "Setting":
+    def with_faults(self, faults: tuple[Fault | StreamFault, ...]) -> "Setting":
         """Return the same with other faults.
 
         Raises:
@@ -168,14 +191,17 @@ class Setting:
         """
         if faults and self.runners is None:
             raise ValueError("faults= are about several runners: give runners=, too")
-        check_faults(faults, self.runners or {})
+        check: Callable[[Any, Any], None] = (
+            check_stream_faults if isinstance(self.link, StreamLink) else check_faults
+        )
+        check(faults, self.runners or {})
         return attrs.evolve(self, faults=faults)
 
 
 def make_setting(
     scenario: Callable[[Any], Awaitable[object]],
     runners: Mapping[str, MakeWorkers] | None,
-    link: Link | None,
+    link: Link | StreamLink | None,
     invariants: Iterable[Invariant],
     model: Callable[[], ReferenceModel] | None,
     limit: float,
@@ -269,7 +295,7 @@ async def _main(
 class _Stage:
     """Where a scenario plays: one runner, or a network of several."""
 
-    subject: WorkerRunner | SimulatedNetwork
+    subject: WorkerRunner | RunnerNetwork[Any]
 
     @property
     def runners(self) -> tuple[WorkerRunner, ...]:
@@ -279,15 +305,15 @@ class _Stage:
         return self.subject.runners
 
     @property
-    def buses(self) -> tuple[SimulatedBus, ...]:
+    def buses(self) -> tuple[SimulatedBus | MortalBus, ...]:
         """All buses."""
-        if isinstance(self.subject, SimulatedNetwork):
+        if isinstance(self.subject, RunnerNetwork):
             return self.subject.buses
         return tuple(bus for bus in (self.subject.bus,) if isinstance(bus, SimulatedBus))
 
     async def settle(self) -> None:
         """Wait until nothing happens any more."""
-        if isinstance(self.subject, SimulatedNetwork):
+        if isinstance(self.subject, RunnerNetwork):
             await self.subject.settle()
         await wait_idle(*self.runners)
 
@@ -300,6 +326,17 @@ async def _open_stage(
         bus = SimulatedBus(decisions, monitor.timeline, monitor=monitor)
         async with WorkerRunner(name="runner", bus=bus) as runner:
             yield _Stage(runner)
+    elif isinstance(setting.link, StreamLink):
+        streams = StreamNetwork(
+            setting.runners,
+            decisions,
+            monitor.timeline,
+            monitor,
+            link=setting.link,
+            faults=setting.faults,
+        )
+        async with streams:
+            yield _Stage(streams)
     else:
         network = SimulatedNetwork(
             setting.runners,

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from ..bus import (
@@ -14,7 +15,7 @@ from ..bus import (
     BusWorkerRegistryMessage,
     WorkerBus,
 )
-from ..errors import DuplicateWorkerError
+from ..errors import BusDisconnected, DuplicateWorkerError
 from ._registry import WorkerRegistry, entries_of
 from ._types import WorkerReadyData
 
@@ -48,12 +49,13 @@ class RegistryGossip:
         for message in self._snapshot(None):
             await self._bus.send(message)
 
-    def tell_departure(self) -> None:
+    async def tell_departure(self) -> None:
         """Tell the other runners that this one leaves, and all its workers with it.
 
-        Posted: that a network is away must not keep a runner from leaving.
+        If the bus can't be reached, they find out by themselves.
         """
-        self._bus.post(BusWorkerDepartedMessage(self._name, source=self._name))
+        with suppress(BusDisconnected):
+            await self._bus.send(BusWorkerDepartedMessage(self._name, source=self._name))
 
     def _receive_ready(self, message: BusWorkerReadyMessage) -> None:
         if message.runner != self._name:

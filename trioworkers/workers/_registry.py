@@ -37,6 +37,8 @@ class WorkerRegistry:
         self._names = self._ready.keys()  # each requester keeps it
         #: Lives of remote workers that have ended, the oldest first: name, runner, start.
         self._ended: OrderedDict[tuple[str, str, float], None] = OrderedDict()
+        #: Remote workers whose names others have, which must have left: one per name.
+        self._heirs: dict[str, WorkerReadyData] = {}
         self._watches: dict[str, dict[ReadyHandler, None]] = {}
         self._root_watches: dict[ReadyHandler, None] = {}
         #: What is called when they fade, by what is called when they have left.
@@ -94,16 +96,20 @@ class WorkerRegistry:
         """Note that a worker is ready; return whether that is news.
 
         It is not if that life of the worker is known to have ended: news that are sent
-        at different times, or by different senders, can overtake one another.
-        Watches of its name run before it returns.
+        at different times, or by different senders, can overtake one another. So if
+        two other runners have told of one name, the second one has it once the first
+        one's worker has left. Watches of its name run before it returns.
 
         Raises:
-          DuplicateWorkerError: Another runner has a worker of that name.
+          DuplicateWorkerError: This runner and another one have a worker of that name.
         """
         if (data.worker_name, data.runner, data.started_at) in self._ended:
             return False
         known = self._ready.get(data.worker_name)
         if known is not None and known.runner != data.runner:
+            if self.runner_name not in (known.runner, data.runner):
+                self._heirs[data.worker_name] = data
+                return False
             raise DuplicateWorkerError(data.worker_name, f"runner {known.runner!r}")
         self._ready[data.worker_name] = data
         if known is not None:
@@ -130,10 +136,14 @@ class WorkerRegistry:
                 self._ended.popitem(last=False)
         data = self._ready.get(name)
         if data is None or runner not in (None, data.runner):
+            heir = self._heirs.get(name)
+            if heir is not None and heir.runner == runner:
+                del self._heirs[name]
             return
         del self._ready[name]
         if data.runner != self.runner_name:
             self._tell_departed((name,))
+            self._inherit(name)
 
     @enable_ki_protection
     def unregister_runner(self, runner: str) -> tuple[str, ...]:
@@ -144,9 +154,19 @@ class WorkerRegistry:
         gone = self._workers_of(runner)
         for name in gone:
             del self._ready[name]
+        for name in [name for name, heir in self._heirs.items() if heir.runner == runner]:
+            del self._heirs[name]
         if runner != self.runner_name:
             self._tell_departed((*gone, runner))
+            for name in gone:
+                self._inherit(name)
         return gone
+
+    def _inherit(self, name: str) -> None:
+        """Let another runner's worker that has been told of have the name of one that has left."""
+        heir = self._heirs.pop(name, None)
+        if heir is not None:
+            self.register(heir)
 
     @enable_ki_protection
     def fade_runner(self, runner: str) -> None:

@@ -213,8 +213,8 @@ class WorkerRunner(Requesting, EventSource, BusSubscriber):
                 self.end_nowait()
                 while self._workers:
                     await self._changed.park()
-                self._gossip.tell_departure()
-                await trio.lowlevel.checkpoint()
+                with trio.move_on_after(CLEANUP_SECONDS):
+                    await self._gossip.tell_departure()
             except BaseException as error:  # noqa: BLE001 - handed to the nursery
                 exc = error
         self._left = True

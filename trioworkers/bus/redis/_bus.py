@@ -247,6 +247,16 @@ class RedisBus(WorkerBus):
     async def claim(self, *names: str) -> None:
         """See `WorkerBus.claim`; waits for the server."""
         await self._membership.claim(names)
+        self._disown(names)
+
+    @enable_ki_protection
+    def _disown(self, names: Sequence[str]) -> None:
+        """Take leave of workers that had names which are ours now; the news may be on its way."""
+        owners = self._membership.peers.owners
+        for name in names:
+            peer = owners.pop(name, None)
+            for runner in sorted(peer.runners) if peer is not None else ():
+                self.on_message_received(BusWorkerDepartedMessage(runner, source=name))
 
     def release_nowait(self, *names: str) -> None:
         """See `WorkerBus.release_nowait`."""

@@ -117,9 +117,21 @@ class Membership:
             raise StoreUnavailableError(str(error)) from None
         if not self.lease.is_held:  # it was lost while the server was asked
             return False
+        if not renewed.names_kept:
+            await self._correct_names(session)
         self.lease.renewed(asked_at, renewed.next_expiry)
         self._on_resumed()
         return True
+
+    async def _correct_names(self, session: Session) -> None:
+        """Let names be free that were given up: the server may have an older copy of its data."""
+        about = tell_about(self.lease.seconds)
+        try:
+            await session.join(self.incarnation, self._all_names(), about, self.lease.seconds)
+        except NamesTakenError as error:
+            raise self._taken_again(error) from None
+        except StoreRefusesError as error:
+            raise StoreUnavailableError(str(error)) from None
 
     async def _join(self, session: Session) -> None:
         now = trio.current_time()

@@ -1,5 +1,6 @@
 """Reads the own streams, checks what is found there, and hands it on."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import trio
@@ -41,8 +42,9 @@ SLICE = 0.01
 HEAD_START = 4
 #: Messages of one entry after which others have their turn.
 MANY_MESSAGES = 256
-#: Seconds that a read waits for the first entry.
-READ_WAIT = 5.0
+#: Seconds that a read waits for the first entry; fewer while something is to be deleted, so
+#: that a server which is full gets room also if nothing more comes.
+READ_WAIT, QUIET_WAIT = 5.0, 0.5
 #: Entries after which they are deleted, also if nothing is to be sent.
 ACKNOWLEDGE_AFTER = 64
 
@@ -97,8 +99,8 @@ class Reader:
         self._taken = 0
         self._session: Session | None = None
         self._incarnation = ""
-        #: Whether the system lane was read to its end, as long as the data lane.
-        self._is_drained = False
+        #: Before which time, in ms of the server's clock, all notes have been read.
+        self._noted_to = math.inf
         #: Incarnations that are said to have gone, and where in the system lane.
         self._going: dict[str, bytes] = {}
 
@@ -125,22 +127,29 @@ class Reader:
             self._after = [START, START]
         incarnation = self._incarnation
         lanes = await session.read(
-            incarnation, (self._after[SYSTEM], self._after[DATA]), count=COUNT, wait=READ_WAIT
+            incarnation,
+            (self._after[SYSTEM], self._after[DATA]),
+            count=COUNT,
+            wait=QUIET_WAIT if self._taken else READ_WAIT,
         )
         if not self._is_current():
             self._session = None  # read again what was not taken
             return
         taken = await self._take(session, SYSTEM, lanes[SYSTEM])
-        self._is_drained = taken == len(lanes[SYSTEM]) < COUNT
+        if taken == len(lanes[SYSTEM]) < COUNT:
+            self._noted_to = math.inf
+        else:
+            self._noted_to = _time(lanes[SYSTEM][min(taken, COUNT - 1)].id)
         taken_data = await self._take(session, DATA, lanes[DATA])
         if self._going and self._is_current():
             drained = taken_data == len(lanes[DATA]) < COUNT
             await self._part(session, None if drained else self._after[DATA])
         taken += taken_data
+        is_quiet = not (lanes[SYSTEM] or lanes[DATA])
         # What was read by a session that has ended may have other places by now.
-        if taken and self._is_current() and session is self._link.session:
+        if (taken or is_quiet) and self._is_current() and session is self._link.session:
             self._taken += taken
-            due = self._taken >= self.acknowledge_after
+            due = self._taken >= self.acknowledge_after or (is_quiet and self._taken > 0)
             self._writer.acknowledge((self._after[SYSTEM], self._after[DATA]), now=due)
             if due:
                 self._taken = 0
@@ -193,9 +202,9 @@ class Reader:
         tell who has gone.
         """
         if lane == SYSTEM:
-            return not self._going
+            return not any(_time(id_) <= _time(entry.id) for id_ in self._going.values())
         await self._part(session, entry.id)
-        return self._is_drained or _time(self._after[SYSTEM]) > _time(entry.id)
+        return _time(entry.id) < self._noted_to
 
     # One entry
 

@@ -119,14 +119,23 @@ class Sender:
         with self.link.patience():
             while not self.lease.is_held:
                 await self.lease.wait_change()
-            counted: set[Peer] = set()
-            if message.waits_for_room:
-                for peer in self.membership.peers:
-                    await self.windows.acquire((peer, None, message.is_system))
-                    counted.add(peer)
+            counted = await self._room_at_all(message) if message.waits_for_room else ()
             self._put_for_all(item, counted)
             assert item.receipt is not None
             await item.receipt.wait()
+
+    async def _room_at_all(self, message: BusMessage) -> set[Peer]:
+        """Wait until all others have room for ``message``, which is counted; return them."""
+        counted: set[Peer] = set()
+        try:
+            for peer in self.membership.peers:
+                await self.windows.acquire((peer, None, message.is_system))
+                counted.add(peer)
+        except BaseException:
+            for peer in counted:
+                self.windows.give_back((peer, None, message.is_system), 1)
+            raise
+        return counted
 
     @contextmanager
     def _withdrawing(self, item: Item, peer: Peer, key: Key) -> Iterator[None]:

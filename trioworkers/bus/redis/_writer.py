@@ -131,20 +131,17 @@ class Writer:
         known = list(membership.peers) if broadcasts else []
         acknowledged = self.acknowledged
         if batch or broadcasts or self._link.is_refused:
-            is_new = acknowledged != self._deleted
-            try:
-                reply = await session.append(
-                    incarnation,
-                    [entry for _, entry in batch],
-                    limit=self._limit,
-                    acknowledged=acknowledged if is_new else (START, START),
-                    expected=len(known) + 1 if broadcasts else None,
-                )
-            except StoreRefusesError:
-                if is_new:  # what was read may be what fills the server
-                    await session.acknowledge(incarnation, acknowledged, limit=self._limit)
-                    self._deleted = acknowledged
-                raise
+            if not self._link.is_up and acknowledged != self._deleted:
+                # The server takes nothing new: what was read may be what fills it.
+                await session.acknowledge(incarnation, acknowledged, limit=self._limit)
+                self._deleted = acknowledged
+            reply = await session.append(
+                incarnation,
+                [entry for _, entry in batch],
+                limit=self._limit,
+                acknowledged=acknowledged if acknowledged != self._deleted else (START, START),
+                expected=len(known) + 1 if broadcasts else None,
+            )
             self.entries += len(batch)
             if incarnation != membership.incarnation or not membership.lease.is_held:
                 return  # all of it was given up meanwhile

@@ -16,6 +16,7 @@ from ._jobs import circles, groups, nested_groups, single_jobs
 from ._lives import activation, departures, families, shutdown
 from ._networks import draw_network
 from ._pools import pools
+from ._streams import draw_streams
 
 
 class BuiltIn(Protocol):
@@ -87,6 +88,26 @@ class OnNetwork:
         )
 
 
+@attrs.frozen
+class OnStreams:
+    """A `BuiltIn` on several runners, each with a `RedisBus` on one simulated server."""
+
+    name: str
+    about: str
+
+    def run(self, seed: int) -> Simulation:
+        """See `BuiltIn.run`."""
+        streams = draw_streams(Draw(f"{self.name}:{seed}"))
+        return simulate(
+            streams.scenario,
+            runners=streams.runners,
+            link=streams.link,
+            faults=streams.faults,
+            seed=seed,
+            decisions=decisions_for(seed),
+        )
+
+
 def decisions_for(seed: int) -> Decisions:
     """Return who decides: by turns chance, and priorities that change one to four times."""
     if seed % 2 == 0:
@@ -128,6 +149,10 @@ BUILT_IN: Mapping[str, BuiltIn] = {
             "net-at-most-once",
             "at-most-once",
             "The same, but what is lost stays lost.",
+        ),
+        OnStreams(
+            "streams",
+            "Several runners on Redis buses; the server and the ways to it fail.",
         ),
     )
 }

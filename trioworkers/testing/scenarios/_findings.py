@@ -19,14 +19,24 @@ INJECTED = frozenset(
     {
         "crashed",
         "cut",
+        "cut off",
+        "cutafter",
+        "cutbefore",
         "delay",
         "disconnect",
         "drop",
         "duplicate",
+        "foreign entry",
+        "muted",
+        "out of memory",
         "paused",
         "reorder",
+        "repeat",
         "restarted",
+        "server down",
+        "server lost data",
         "slow",
+        "stall",
     }
 )
 #: Where frames are that say nothing about what is wrong.

@@ -11,8 +11,10 @@ from ...errors import StoppedError
 from .._everywhere import MakeWorkers
 from .._fault_strategies import FAULT_SECONDS
 from .._faults import Fault
+from .._hosts import RunnerNetwork
 from .._links import Delivery, Link
 from .._network import SimulatedNetwork
+from .._node import B
 from .._plans import GroupPlan, play
 from .._scripted import ScriptedWorker
 from ._draw import Draw
@@ -55,10 +57,10 @@ class Network:
             for at, runner, worker, plan in self.plans:
                 nursery.start_soon(self._play, network, at, runner, worker, plan)
             for at, runner, worker in self.leavers:
-                nursery.start_soon(_leave, network, at, runner, worker)
+                nursery.start_soon(leave_at, network, at, runner, worker)
         network.heal()
         await trio.sleep(CALM + self.link.lease)
-        await self._reunite(network)
+        await reunite(network, self.names)
 
     async def _play(
         self,
@@ -79,34 +81,37 @@ class Network:
         except StoppedError:
             await trio.lowlevel.checkpoint()
 
-    async def _reunite(self, network: SimulatedNetwork) -> None:
-        up = [name for name in self.names if network.is_up(name)]
-        everyone = [worker.name for name in up for worker in network[name].workers]
-        for name in up if everyone else ():
-            group = network[name].job_group(
-                *everyone, name="play", payload={}, timeout=REUNION, cancel_on_error=False
-            )
-            async with group:
-                pass
-            lost = {
-                worker: outcome.status.value
-                for worker, outcome in group.outcomes.items()
-                if outcome.status is not JobStatus.COMPLETED
-            }
-            assert not lost, f"P14: all is healed, and runner {name!r} can't reach {lost}"
-            stale = set(network[name].registry) - set(everyone)
-            assert not stale, f"P9: runner {name!r} still knows {sorted(stale)}, who have left"
-
 
 def _make_workers(names: Iterable[str]) -> list[ScriptedWorker]:
     return [ScriptedWorker(name) for name in names]
 
 
-async def _leave(network: SimulatedNetwork, at: float, runner: str, name: str) -> None:
+async def leave_at(network: RunnerNetwork[B], at: float, runner: str, name: str) -> None:
+    """Let a worker stop after a while, if it is there."""
     await trio.sleep(at)
     worker = network[runner].get_worker(name)
     if worker is not None and network.is_up(runner):
         await worker.stop()
+
+
+async def reunite(network: RunnerNetwork[B], names: Iterable[str]) -> None:
+    """See that each of the runners ``names`` that is up can ask all workers there are."""
+    up = [name for name in names if network.is_up(name)]
+    everyone = [worker.name for name in up for worker in network[name].workers]
+    for name in up if everyone else ():
+        group = network[name].job_group(
+            *everyone, name="play", payload={}, timeout=REUNION, cancel_on_error=False
+        )
+        async with group:
+            pass
+        lost = {
+            worker: outcome.status.value
+            for worker, outcome in group.outcomes.items()
+            if outcome.status is not JobStatus.COMPLETED
+        }
+        assert not lost, f"P14: all is healed, and runner {name!r} can't reach {lost}"
+        stale = set(network[name].registry) - set(everyone)
+        assert not stale, f"P9: runner {name!r} still knows {sorted(stale)}, who have left"
 
 
 def draw_network(draw: Draw, delivery: Delivery) -> Network:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ...bus import BusMessage, BusSubscriber, Lanes
+from ...bus import BusMessage, BusSubscriber, Lanes, MessageCodec
 from ...bus.redis._bus import RedisBus
 from ...bus.redis._peers import Peer
 from .._bus import event_about
@@ -27,6 +27,7 @@ class StreamBus(RedisBus, MortalBus):
       life: How often that runner was started before.
       client: Its server, as it sees it.
       link: What it is like.
+      codec: Turns messages into bytes.
       timeline: Where all is noted.
       monitor: Who watches.
       on_parted: Called with the bus, and another one that it takes for gone from now on.
@@ -38,6 +39,7 @@ class StreamBus(RedisBus, MortalBus):
         life: int,
         client: StreamClient,
         link: StreamLink,
+        codec: MessageCodec,
         timeline: Timeline,
         monitor: Monitor,
         on_parted: "Callable[[StreamBus, Peer], object]",
@@ -48,6 +50,7 @@ class StreamBus(RedisBus, MortalBus):
             lease=link.lease,
             send_timeout=link.send_timeout,
             window=link.window,
+            codec=codec,
             incarnation=self.life_name,
             lane_capacity=link.lane_capacity,
             clock=trio.current_time,
@@ -65,6 +68,11 @@ class StreamBus(RedisBus, MortalBus):
     def incarnation(self) -> str:
         """What it is called in the streams now."""
         return self._membership.incarnation
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it has a lease, as far as it knows."""
+        return self._lease.is_held
 
     @property
     def is_well(self) -> bool:

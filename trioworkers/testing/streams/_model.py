@@ -106,6 +106,7 @@ class StreamModel:
         self._check_memory()
         self._check_lease(now, incarnation)
         self._check_free(now, incarnation, names)
+        self._sweep(now)
         self._claim(incarnation, names)
 
     def release(self, now: int, incarnation: str, names: Sequence[str]) -> None:

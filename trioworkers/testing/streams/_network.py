@@ -1,19 +1,22 @@
 """Several runners, each on a `RedisBus` of its own, over a model of one server."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
 import trio
 import trio.testing
 
+from ...bus import MessageCodec
 from ...bus.redis._peers import Peer
 from ...errors import BusDisconnected, DuplicateWorkerError
 from ...workers import BaseWorker
 from .._decisions import Decisions
 from .._everywhere import MakeWorkers
 from .._hosts import RunnerNetwork
+from .._logged import SERVER_LOGGERS, logged_to
 from .._monitor import Monitor
 from .._node import Node
 from .._timeline import Timeline
@@ -79,8 +82,10 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
         )
         self.parted: set[frozenset[str]] = set()
         self._lives: dict[str, StreamBus] = {}
+        self._codec = MessageCodec()
         self._troubles = trio.CancelScope()
         self._losses = 0
+        self._returning: set[str] = set()
         monitor.delay = HOPS * link.latency
         # Each of the others may have a window to a worker, and one to all.
         monitor.allow_under_way(2 * link.window * len(self._nodes))
@@ -92,10 +97,12 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
     # Running
 
     async def __aenter__(self) -> Self:
-        # Backoffs have a jitter, which is to be the same each time.
-        self._chance = random.getstate()
-        random.seed(0)
-        return await super().__aenter__()
+        with ExitStack() as setting:
+            setting.enter_context(logged_to(self._timeline, [], SERVER_LOGGERS))
+            setting.enter_context(_same_jitter())
+            await super().__aenter__()
+            self._setting = setting.pop_all()
+        return self
 
     async def __aexit__(
         self,
@@ -106,7 +113,7 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
         try:
             return await super().__aexit__(exc_type, exc, traceback)
         finally:
-            random.setstate(self._chance)
+            self._setting.close()
             for what, count in self.server.exercised.items():
                 if what.startswith("fault"):
                     self._timeline.exercised[what] += count
@@ -127,6 +134,15 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
             await trio.sleep(self._link.lease / 5)
             await self._start(node)
 
+    async def restart(self, name: str) -> None:
+        """See `RunnerNetwork.restart`; nothing if it is coming back already."""
+        if name not in self._returning:
+            self._returning.add(name)
+            try:
+                await super().restart(name)
+            finally:
+                self._returning.remove(name)
+
     async def _try_start(self, node: Node[StreamBus]) -> bool:
         bus = self._make_bus(node)
         node.begin(bus)
@@ -145,6 +161,7 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
             next(node.lives),
             self.server.client(node.name),
             self._link,
+            self._codec,
             self._timeline,
             self._monitor,
             self._part,
@@ -245,17 +262,17 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
             return
         self.parted.add(frozenset((bus.life_name, other.life_name)))
         if bus.is_heard and other.is_heard:
-            self._nursery.start_soon(self._check_orphans, bus, other, bus.job_count, self._losses)
+            # If its lease is over, it knows by its own clock, unless the server forgets.
+            by_clock = bus.is_member and not self._losses
+            self._nursery.start_soon(self._check_orphans, bus, other, bus.job_count, by_clock)
 
     async def _check_orphans(
-        self, asker: StreamBus, host: StreamBus, before: int, losses: int
+        self, asker: StreamBus, host: StreamBus, before: int, by_clock: bool
     ) -> None:
         """See that a runner has stopped what was asked of it by one that took it for gone."""
-        well = host.is_well
-        await trio.sleep(NOTICE)
-        if not (well and host.is_well and losses == self._losses):
-            # It could not be told; its own lease ends by itself.
-            await trio.sleep(self._link.lease + self._link.command_timeout)
+        # If it is the asker's lease that is over, the other one must be told, or lose its own.
+        grace = 0.0 if by_clock else self._link.lease + self._link.command_timeout
+        await trio.sleep(NOTICE + grace)
         for worker in self._hosted(host):
             for request in requests_of(worker):
                 if (
@@ -270,3 +287,14 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
     def _hosted(self, bus: StreamBus) -> list[BaseWorker]:
         node = self._node(bus.runner_name)
         return list(node.runner.workers) if node.bus is bus and node.is_up else []
+
+
+@contextmanager
+def _same_jitter() -> Iterator[None]:
+    """Let pauses before connecting anew be the same in each run."""
+    state = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(state)

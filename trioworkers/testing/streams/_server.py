@@ -51,7 +51,7 @@ class StreamServer:
         self._written = ParkingLot()
         self._sessions: list[StreamSession] = []
         self._paths: dict[str, Path] = {}
-        self._is_up = True
+        self._downs = 0
 
     @property
     def now(self) -> int:
@@ -90,14 +90,14 @@ class StreamServer:
 
     def shut_down(self) -> None:
         """Cut all connections; take none until `come_back`."""
-        self._is_up = False
+        self._downs += 1
         self.cut()
 
     def come_back(self, keys: Keys | None = None) -> None:
-        """Take connections again, with what it held before, or with ``keys``."""
+        """Undo one `shut_down`; then it holds what it did before, or ``keys``."""
         if keys is not None:
             self.model.keys = keys
-        self._is_up = True
+        self._downs -= 1
 
     # For sessions
 
@@ -111,7 +111,7 @@ class StreamServer:
 
     def check_up(self) -> None:
         """Raise if it is down."""
-        if not self._is_up:
+        if self._downs:
             raise StoreUnavailableError("the connection was refused")
 
     def add(self, session: StreamSession) -> None:

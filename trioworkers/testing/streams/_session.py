@@ -26,7 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: What is decided for each operation: how many more steps of Trio it takes to get there.
-_DETOURS = (0, 1, 5)
+_DETOURS = (0, 0, 1, 4)
 
 
 class StreamSession:
@@ -82,7 +82,8 @@ class StreamSession:
     async def _go(self, faults: list[OperationFault], deadline: float) -> None:
         """Travel to the server: a checkpoint."""
         await trio.sleep(self._server.latency / 2 + stalled(faults))
-        for _ in range(_DETOURS[self._server.decisions.choose(_DETOURS)]):
+        options = [(self.path.client, option) for option in range(len(_DETOURS))]
+        for _ in range(_DETOURS[self._server.decisions.choose(options)]):
             await trio.lowlevel.checkpoint()
         await self._pass(deadline, requests=True)
         if any(isinstance(fault, CutBefore) for fault in faults):
