@@ -207,6 +207,22 @@ async def test_a_server_that_has_lost_everything_is_joined_anew(autojump_clock, 
         assert host.bus.statistics().leases_lost == 1
 
 
+@on_schedules(10)
+async def test_a_server_that_takes_nothing_new_for_longer_than_a_lease():
+    """Who waits for a cancel that can't be sent is released, and the handler stopped."""
+    async with pair() as (server, asker, _, busy):
+        with trio.move_on_after(1):
+            async with asker.job("busy", name="wait"):
+                await until(lambda: busy.begun)
+                server.model.out_of_memory = True
+                await trio.sleep_forever()
+        assert len(busy.ended) == 1
+        assert trio.current_time() <= 1 + LEASE + 2
+        assert asker.bus.statistics().state == "disconnected"
+        server.model.out_of_memory = False
+        await works_again(asker, 1)
+
+
 # Waiting for the server
 
 

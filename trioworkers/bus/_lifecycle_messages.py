@@ -181,9 +181,11 @@ class BusRunnerFadingMessage(BusLocalMessage, BusSystemMessage):
 
     Attributes:
       runner: The name of the runner.
+      names: Of others where it is that have sent something, ready or not.
     """
 
     runner: str
+    names: tuple[str, ...] = attrs.field(default=(), kw_only=True)
 
     waits_for_room: ClassVar[bool] = False
 

@@ -217,6 +217,12 @@ class Engine:
         if self.responder is not None:
             for name in names:
                 self.responder.requester_departed(name)
+        elif self._early:
+            early, gone = self._early, frozenset(names)
+            self._early = [message for message in early if message.source not in gone]
+            for message in early:
+                if message.source in gone and isinstance(message, BusJobRequestMessage):
+                    self._answer_lost(message)
 
     async def wait_idle(self) -> None:
         """Wait until no job, group or hook is in flight. Always a checkpoint."""

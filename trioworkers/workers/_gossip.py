@@ -95,7 +95,7 @@ class RegistryGossip:
 
     def _receive_fading(self, message: BusRunnerFadingMessage) -> None:
         if message.runner != self._name:
-            self._registry.fade_runner(message.runner)
+            self._registry.fade_runner(message.runner, message.names)
 
     def _receive_failed(self, _: BusFailedMessage) -> None:
         """Release all who wait for runners that will not be heard of again."""

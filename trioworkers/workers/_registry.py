@@ -169,9 +169,14 @@ class WorkerRegistry:
             self.register(heir)
 
     @enable_ki_protection
-    def fade_runner(self, runner: str) -> None:
-        """Note that nothing is heard of another runner; it may come back, or have gone."""
-        names = (*self._workers_of(runner), runner)
+    def fade_runner(self, runner: str, others: Iterable[str] = ()) -> None:
+        """Note that nothing is heard of another runner; it may come back, or have gone.
+
+        Args:
+          runner: Its name.
+          others: Further names that are with it: workers ask before they are ready.
+        """
+        names = tuple(dict.fromkeys((*self._workers_of(runner), runner, *others)))
         for handler in list(self._departure_watches.values()):
             if handler is not None:
                 handler(names)

@@ -36,6 +36,9 @@ from ._statistics import RunnerStatistics
 from ._types import WorkerErrorData, WorkerParams
 from ._worker import BaseWorker
 
+#: Seconds that a runner takes at most to tell others that it leaves; they would find out.
+GOODBYE_SECONDS = 1.0
+
 
 class WorkerRunner(Requesting, EventSource, BusSubscriber):
     """Hosts workers: a nursery, a bus and a registry.
@@ -213,7 +216,7 @@ class WorkerRunner(Requesting, EventSource, BusSubscriber):
                 self.end_nowait()
                 while self._workers:
                     await self._changed.park()
-                with trio.move_on_after(CLEANUP_SECONDS):
+                with trio.move_on_after(GOODBYE_SECONDS):
                     await self._gossip.tell_departure()
             except BaseException as error:  # noqa: BLE001 - handed to the nursery
                 exc = error

@@ -355,13 +355,17 @@ class RedisBus(WorkerBus):
             self._give_back(item, why)
         self._windows.forget(peer)
         self._receiver.debts.forget(peer)
+        self._fading(peer)
         for runner in sorted(peer.runners):
             self.on_message_received(BusWorkerDepartedMessage(runner, source=runner))
 
     @enable_ki_protection
     def _fading(self, peer: Peer) -> None:
-        for runner in sorted(peer.runners):
-            self.on_message_received(BusRunnerFadingMessage(runner, source=""))
+        names = tuple(sorted(peer.names))
+        for runner in sorted(peer.runners) or [""]:
+            fading = BusRunnerFadingMessage(runner, names=names, source="")
+            self.on_message_received(fading)
+            names = ()
 
     # How it stands
 

@@ -59,7 +59,7 @@ class Sender:
 
     def _put(self, item: Item, target: str) -> None:
         peer = self.membership.peers.owners.get(target)
-        if peer is None:
+        if peer is None or target in self.outbox.unresolved:  # behind what waits already
             self.outbox.put_unresolved(target, item)
         else:
             self.outbox.put(peer.lanes[lane_of(item.message)], item)

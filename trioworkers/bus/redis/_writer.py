@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 
 from ...errors import UnknownWorkerError
 from .._messages import BusMessage
+from ._lease import NOTICE
 from ._link import FIRST_BACKOFF, LONGEST_BACKOFF, Link
 from ._membership import Membership
 from ._outbox import Outbox
@@ -100,11 +102,25 @@ class Writer:
                 self._link.failed(session, "the lease or the messages are lost")
             except StoreRefusesError as error:
                 self._link.refuses(str(error))
+                await self._despair(session, str(error))
                 await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311
                 backoff = min(2 * backoff, LONGEST_BACKOFF)
             else:
                 self._link.accepts()
                 backoff = FIRST_BACKOFF
+
+    async def _despair(self, session: Session, reason: str) -> None:
+        """Give the lease up if nothing could be sent for as long as one lasts.
+
+        Cancels and answers wait, too, and with them all who have asked for something.
+        """
+        membership = self._membership
+        if trio.current_time() - self._link.since > membership.lease.seconds:
+            with suppress(*SESSION_ERRORS):
+                await membership.leave(session)
+            await trio.sleep(NOTICE)  # in which the others stop what they were asked
+            membership.lose(f"nothing could be sent for longer than it lasts: {reason}")
+            self._link.failed(session, reason)
 
     async def _wait_work(self) -> None:
         if not self._has_work:
