@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-KINDS = ("valkey", "redis")
+#: What tests run on, one kind after the other.
+KINDS = tuple(os.environ.get("TRIOWORKERS_SERVERS", "valkey,redis").split(","))
 #: Who `RealServer.call` is, whatever the password of others.
 ADMIN = ("--user", "admin", "on", ">admin", "~*", "&*", "+@all")
 #: Seconds that a server may take to come up, or to go.

@@ -126,9 +126,12 @@ def test_a_worker_that_does_not_come_has_status_7(shop, bus):
     assert "'clerk' was too slow: timed out after 0.2 s, waiting for 'clerk'" in done.stderr
 
 
-def test_a_killed_process_has_status_8(shop, bus, clerk):
+def test_a_killed_process_has_status_8(shop, bus):
     """When its lease is over, at the latest."""
-    with running(shop, "call", "clerk", "work", "--payload", "{}", *bus) as asker:
+    with (
+        running(shop, "run", "shop:one", "--lease", "1", *bus) as clerk,
+        running(shop, "call", "clerk", "work", "--payload", "{}", *bus) as asker,
+    ):
         asker.wait_stdout('"step": 1}')
         clerk.send(signal.SIGKILL)
         assert asker.wait() == 8

@@ -174,16 +174,20 @@ def test_watch_writes_a_line_for_each_change(shop, bus):
         assert watcher.stderr == ""
 
 
-def test_watch_sees_a_killed_process_leave(shop, bus, host):
+def test_watch_sees_a_killed_process_leave(shop, bus):
     """When its lease is over."""
-    with running(shop, "workers", "--watch", "--json", *bus) as watcher:
+    short = ("run", "shop:one", "--name", "front", "--lease", "1")
+    with (
+        running(shop, *short, *bus) as host,
+        running(shop, "workers", "--watch", "--json", *bus) as watcher,
+    ):
         watcher.wait_stdout('"name": "clerk"')
         host.send(signal.SIGKILL)
         watcher.wait_stdout('"left"', 2)
         lines = [json.loads(line) for line in watcher.stdout.splitlines()]
         for line in lines:
             line.get("worker", {}).pop("started_at", None)
-        process = {"host": socket.gethostname(), "pid": host.process.pid, "lease": 10.0}
+        process = {"host": socket.gethostname(), "pid": host.process.pid, "lease": 1.0}
         worker = {"name": "clerk", "parent": None, "active": True}
         assert lines == [
             {"event": "arrived", "runner": "front", **process},

@@ -1,6 +1,7 @@
 """What happens when a server, a connection or a process goes, and comes back."""
 
 import logging
+from contextlib import suppress
 
 import attrs
 import pytest
@@ -10,6 +11,7 @@ from support import on_schedules
 
 from trioworkers import (
     BaseWorker,
+    BusCancelWorkerMessage,
     BusDataMessage,
     BusDisconnected,
     DuplicateWorkerError,
@@ -311,15 +313,172 @@ async def test_leaving_never_depends_on_the_server():
             server.shut_down()
 
 
-@on_schedules(20)
+def hold_up_reading(runner):
+    """Let a runner's bus read nothing more from now on, until the returned event is set."""
+    reader, go_on = runner.bus._reader, trio.Event()
+    read = reader._read
+
+    async def read_later(session):
+        await go_on.wait()
+        await read(session)
+
+    reader._read = read_later
+    return go_on
+
+
+@on_schedules(5)
 async def test_who_gets_a_name_knows_that_its_former_owner_has_gone():
     """Also if the claim's reply comes before the news; the new worker can start at once."""
     async with pair() as (server, asker, _, _busy):
         server.client("host").path.obstruct(Obstacle(refuses=True))
         server.cut("host")
-        while "busy" in asker.registry:
+        await trio.sleep(LEASE / 2)
+        hold_up_reading(asker)
+        await trio.sleep(LEASE)
+        assert "busy" in asker.registry
+        async with asker.bus.claiming("busy"):
+            assert "busy" not in asker.registry
+
+
+@on_schedules(5)
+async def test_what_a_process_has_sent_before_it_left_arrives():
+    """Also if the bus hears that it has gone, by sending to it, before all of that is read."""
+    heard = []
+
+    class Listener(BaseWorker):
+        async def on_bus_message(self, message):
+            if type(message) is Note and message.target:
+                heard.append(message.number)
+
+    server = StreamServer()
+    async with runners(server, "asker") as (asker,):
+        await asker.add_workers(Listener("listener"))
+        async with runners(server, "host") as (host,):
+            await host.registry.wait_ready("listener")
+            go_on = hold_up_reading(asker)
+            await trio.sleep(6)  # after which no read is under way
+            for number in range(10):
+                await host.bus.send(Note(number, source=host.name, target="listener"))
+        await asker.bus.send(Note(source=asker.name))
+        go_on.set()
+        await until(lambda: len(heard) == 10)
+        assert heard == list(range(10))
+
+
+@on_schedules(5)
+async def test_a_handler_stops_whose_requester_was_never_ready_when_its_process_goes():
+    """A worker can ask before it is ready, so that other runners have never heard of it."""
+
+    class Early(BaseWorker):
+        async def start(self):
+            with suppress(JobError):
+                await self.call("busy", name="wait")
+            await super().start()
+
+    async with pair() as (server, asker, _, busy):
+        await asker.add_workers(Early("early"))
+        await until(lambda: busy.begun)
+        server.client("asker").path.obstruct(Obstacle(refuses=True))
+        server.cut("asker")
+        with trio.fail_after(LEASE + 1):
+            await until(lambda: busy.ended)
+
+
+@on_schedules(5)
+async def test_a_name_that_another_process_takes_over_is_known_whatever_is_read_first():
+    """That the new worker is ready is read together with the news that the old one has gone."""
+    server = StreamServer()
+    async with runners(server, "asker", "host", "heir") as (asker, host, heir):
+        await host.add_workers(Busy("busy"))
+        await heir.add_workers(Busy("other"))
+        await asker.registry.wait_ready("busy", "other")
+        server.client("host").path.obstruct(Obstacle(refuses=True))
+        server.cut("host")
+        await trio.sleep(LEASE / 2)
+        go_on = hold_up_reading(asker)
+        new = Busy("busy")
+        while True:
             try:
-                async with asker.bus.claiming("busy"):
-                    assert "busy" not in asker.registry
+                await heir.add_workers(new)
+                break
             except DuplicateWorkerError:
-                await trio.sleep(0.003)
+                await trio.sleep(0.1)
+        await trio.sleep(1)
+        go_on.set()
+        await until(lambda: asker.registry.get("busy").runner == "heir")
+        await works_again(asker, 10)
+        assert new.begun
+
+
+@on_schedules(5)
+async def test_a_lease_that_is_lost_ends_the_session():
+    """Whoever notices it: a new lease begins with a new session."""
+    async with pair() as (_, asker, _host, _busy):
+        asker.bus._membership.lose("for a test")
+        assert asker.bus.statistics().state == "disconnected"
+        await works_again(asker, 2)
+
+
+@on_schedules(5)
+async def test_what_is_posted_stays_in_order_while_its_target_is_looked_for():
+    """Though the owner of the name becomes known meanwhile, by another way."""
+    heard = []
+
+    class Listener(BaseWorker):
+        async def on_bus_message(self, message):
+            if type(message) is Note:
+                heard.append(message.number)
+
+    async with pair() as (_, asker, host, _busy):
+        await host.add_workers(Listener("listener"))
+        await asker.registry.wait_ready("listener")
+        owners = asker.bus._membership.peers.owners
+        owner = owners.pop("listener")
+        asker.bus.post(Note(1, source=asker.name, target="listener"))
+        owners["listener"] = owner
+        asker.bus.post(Note(2, source=asker.name, target="listener"))
+        await until(lambda: len(heard) == 2)
+        assert heard == [1, 2]
+
+
+@on_schedules(5)
+async def test_a_handler_stops_in_time_though_much_waits_to_be_read():
+    """What a process sent before it went is still read; what it asked for is stopped at once."""
+    server = StreamServer()
+    async with runners(server, "asker", "host", "other") as (asker, host, other):
+        busy = Busy("busy")
+        await host.add_workers(busy)
+        for runner in (asker, other):
+            await runner.registry.wait_ready("busy")
+        unpack = host.bus._reader._unpack
+
+        async def unpack_slowly(id_, body):
+            await trio.sleep(1)
+            return await unpack(id_, body)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: ask(asker, name="wait"))
+            await until(lambda: busy.begun)
+            cut_at = trio.current_time()
+            server.client("asker").path.obstruct(Obstacle(refuses=True))
+            server.cut("asker")
+            await trio.sleep(LEASE - 1)
+            host.bus._reader._unpack = unpack_slowly
+            for number in range(30):
+                await other.bus.send(Note(number, source=other.name, target="busy"))
+            await until(lambda: busy.ended)
+        assert busy.ended[0] <= cut_at + LEASE + 1
+
+
+@on_schedules(5)
+async def test_nothing_is_owed_for_a_worker_that_has_left():
+    """Also for what comes after it left."""
+    async with pair() as (_, asker, host, busy):
+        peer = asker.bus._membership.peers.owners["busy"]
+        await host.bus.send(BusCancelWorkerMessage(source="host", target="busy"))
+        await busy.wait()
+        asker.bus._membership.peers.owners["busy"] = peer
+        asker.bus.post(Note(source=asker.name, target="busy"))
+        await trio.sleep(1)
+        assert host.bus.statistics().missed
+        assert not len(host.bus._receiver.debts)

@@ -153,3 +153,15 @@ def test_a_room_note_may_come_before_it_is_known_that_a_lane_is_full():
     assert bodies(outbox.collect()) == [(DATA, 1, b"1")]
     confirm(outbox, batch, Appended.FULL)
     assert outbox.collect() == []
+
+
+def test_what_waits_for_the_owner_of_a_name_can_be_withdrawn():
+    """Its sender has been told that it wasn't sent."""
+    outbox = Outbox()
+    withdrawn, kept = item(b"x", Receipt()), item(b"y", Receipt())
+    outbox.put_unresolved("y", withdrawn)
+    outbox.put_unresolved("y", kept)
+    outbox.withdraw(Peer("b.1"), withdrawn)
+    assert list(outbox.unresolved["y"]) == [kept]
+    outbox.withdraw(Peer("b.1"), kept)
+    assert outbox.is_empty

@@ -253,7 +253,10 @@ def test_a_name_that_goes_from_runner_to_runner_is_known_in_the_end():
     registry.watch("a", told.append)
     registry.watch_departures(told.append)
     old, new = WorkerReadyData("a", "old"), WorkerReadyData("a", "new")
-    for leave in (lambda: registry.unregister("a", "old"), lambda: registry.unregister_runner("old")):
+    for leave in (
+        lambda: registry.unregister("a", "old"),
+        lambda: registry.unregister_runner("old"),
+    ):
         told.clear()
         assert registry.register(old)
         assert not registry.register(new)
@@ -268,7 +271,10 @@ def test_a_name_that_goes_from_runner_to_runner_is_known_in_the_end():
 def test_a_worker_that_left_before_it_had_its_name_does_not_get_it():
     """Nor does one whose runner has left."""
     registry = WorkerRegistry("here")
-    for leave in (lambda: registry.unregister("a", "new"), lambda: registry.unregister_runner("new")):
+    for leave in (
+        lambda: registry.unregister("a", "new"),
+        lambda: registry.unregister_runner("new"),
+    ):
         registry.register(WorkerReadyData("a", "old"))
         registry.register(WorkerReadyData("a", "new"))
         leave()

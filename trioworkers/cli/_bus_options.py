@@ -50,8 +50,11 @@ class BusOptions:
     namespace: str
     connect_timeout: float
 
-    def open(self) -> "RedisBus":
+    def open(self, *, lease: float = 10.0) -> "RedisBus":
         """Return a bus, which does not run yet.
+
+        Args:
+          lease: As in `RedisBus`.
 
         Raises:
           click.ClickException: An option is wrong, or the extra isn't installed.
@@ -60,7 +63,10 @@ class BusOptions:
             from trioworkers.bus.redis import RedisBus
 
             return RedisBus(
-                self.urls, namespace=self.namespace, connect_timeout=self.connect_timeout
+                self.urls,
+                namespace=self.namespace,
+                connect_timeout=self.connect_timeout,
+                lease=lease,
             )
         except MissingExtraError as error:
             raise click.ClickException(str(error)) from None

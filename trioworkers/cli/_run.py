@@ -101,9 +101,23 @@ Exit status:
     show_default=True,
     help="Finish what was accepted for this time, after a signal.",
 )
+@click.option(
+    "--lease",
+    type=float,
+    metavar="SECONDS",
+    callback=check_seconds,
+    default=10.0,
+    show_default=True,
+    help="Be taken for gone by the others when nothing is heard for this time.",
+)
 @click.pass_context
 def run_workers(
-    context: click.Context, place: str, where: BusOptions, name: str | None, grace: float
+    context: click.Context,
+    place: str,
+    where: BusOptions,
+    name: str | None,
+    grace: float,
+    lease: float,
 ) -> None:
     """Host workers in this process, for all processes on the bus.
 
@@ -114,7 +128,7 @@ def run_workers(
     Says on standard error what runs where, when each worker is ready, and when
     the connection to the bus changes.
     """
-    bus = where.open()
+    bus = where.open(lease=lease)
     factory = load_factory(place)
     show_logs(logging.INFO)
     context.exit(trio.run(_host, place, factory, name, bus, grace))

@@ -195,10 +195,12 @@ class Monitor:
             if worker.name in names:
                 worker.crashed = True
 
-    def goes_on_with(self, name: str, job_id: str) -> bool:
-        """Whether a worker works on a job as if nobody had cancelled it."""
-        worker = self._by_name.get(name)
-        return worker is not None and not worker.crashed and worker.goes_on_with(job_id)
+    def is_orphan(self, name: str, job_id: str) -> bool:
+        """Whether a worker works on a job, uncancelled, whose outcome its requester has."""
+        worker, known = self._by_name.get(name), self._jobs.seen.groups.get(job_id)
+        if worker is None or worker.crashed or known is None:
+            return False
+        return name in known.group.outcomes and worker.goes_on_with(job_id)
 
     def complain(self, what: str) -> None:
         """Tell that a promise is broken; ``what`` begins with its number and a colon."""

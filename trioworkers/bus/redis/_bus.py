@@ -78,7 +78,9 @@ class RedisBus(WorkerBus):
         one target of another one.
       ssl_context: For ``rediss://``; by default the system's, with all checks.
       codec: Turns messages into bytes.
-      incarnation, lane_capacity, clock: As in `WorkerBus`.
+      incarnation: As in `WorkerBus`. Another one for each process and each start: what
+        comes from the second one of a name is taken for a repetition, and dropped.
+      lane_capacity, clock: As in `WorkerBus`.
 
     Raises:
       ValueError, TypeError: An argument is wrong; no error shows a password.
@@ -208,6 +210,7 @@ class RedisBus(WorkerBus):
             self._reader.run,
             self._membership.keep,
             self._membership.watch,
+            self._membership.part_from_suspects,
         ):
             self.nursery.start_soon(run)
 

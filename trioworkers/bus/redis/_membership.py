@@ -9,7 +9,7 @@ import trio
 
 from ...errors import DuplicateWorkerError
 from ._about import read_about, tell_about
-from ._lease import Lease
+from ._lease import NOTICE, Lease
 from ._peers import Peer, Peers
 from ._store import (
     SESSION_ERRORS,
@@ -81,6 +81,9 @@ class Membership:
         #: Incarnations that may still have a lease, and when that will have ended.
         self._former: dict[str, float] = {}
         self._lost_at = -math.inf
+        #: Who is to be taken for gone if that isn't read before some time, the first due first.
+        self._suspects: dict[Peer, float] = {}
+        self._suspected = trio.Event()
 
     # Coming and going
 
@@ -188,6 +191,8 @@ class Membership:
         self._on_lost(why)
         for peer in self.peers:
             self._part(peer.incarnation, f"{self.incarnation} has lost its lease", has_gone=False)
+        if self.link.session is not None:  # a new one begins with a new lease
+            self.link.failed(self.link.session, why)
 
     # Others
 
@@ -200,6 +205,12 @@ class Membership:
         self._on_met(peer)
         return peer
 
+    def fade(self, incarnation: str) -> None:
+        """Do nothing more for a peer that has gone, though what it has sent isn't all read."""
+        peer = self.peers.get(incarnation)
+        if peer is not None:
+            self._on_fading(peer)
+
     def part(self, incarnation: str, why: str) -> None:
         """Take a peer for gone; doing it again changes nothing."""
         self._part(incarnation, why, has_gone=True)
@@ -209,8 +220,30 @@ class Membership:
         if peer is not None:
             self._on_parted(peer, why)
 
+    def suspect(self, peer: Peer) -> None:
+        """Note that a peer has no lease any more, though what it has sent may not all be read.
+
+        The news that it has gone is behind that. Only an old copy of the data has no such
+        news: then it is taken for gone after a while, as it is if the news are late.
+        """
+        if peer not in self._suspects:
+            self._suspects[peer] = trio.current_time() + NOTICE
+            self._suspected.set()
+
+    async def part_from_suspects(self) -> None:
+        """Part from those of whose end nothing is read, until cancelled."""
+        while True:
+            while not self._suspects:
+                self._suspected = trio.Event()
+                await self._suspected.wait()
+            peer, due = next(iter(self._suspects.items()))
+            await trio.sleep_until(due)
+            del self._suspects[peer]
+            if self.peers.get(peer.incarnation) is peer:
+                self.part(peer.incarnation, "its lease has ended")
+
     def see_living(self, living: Iterable[str], known: Iterable[Peer]) -> None:
-        """Meet those that weren't known, and part from those that don't live any more.
+        """Meet those that weren't known, and suspect those that don't live any more.
 
         Args:
           living: All that had a lease when the server was asked.
@@ -219,7 +252,7 @@ class Membership:
         living = set(living)
         for peer in known:
             if peer.incarnation not in living:
-                self.part(peer.incarnation, "its lease has ended")
+                self.suspect(peer)
         for incarnation in sorted(living - {self.incarnation}):
             if not self.peers.has_gone(incarnation):
                 self.meet(incarnation)

@@ -107,6 +107,8 @@ class Outbox:
                     outgoing.is_full = True
                     del self._pending[outgoing.lane][outgoing]
             else:
+                outgoing.is_full = True
+                del self._pending[outgoing.lane][outgoing]
                 gone.append(outgoing.peer)
         return gone
 
@@ -153,6 +155,12 @@ class Outbox:
                 outgoing.queue.remove(item)
                 if not (outgoing.queue or outgoing.sending):
                     self._pending[outgoing.lane].pop(outgoing, None)
+        name = item.message.target or ""
+        unresolved = self.unresolved.get(name, deque())
+        if item in unresolved:
+            unresolved.remove(item)
+            if not unresolved:
+                del self.unresolved[name]
 
     def waiting(self, peers: Iterable[Peer]) -> Iterator[Item]:
         """Iterate over all that waits and was never under way."""

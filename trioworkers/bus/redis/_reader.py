@@ -103,6 +103,8 @@ class Reader:
         self._noted_to = math.inf
         #: Incarnations that are said to have gone, and where in the system lane.
         self._going: dict[str, bytes] = {}
+        #: Those of them of whom the server has said so, too.
+        self._gone: set[str] = set()
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -120,6 +122,7 @@ class Reader:
         await membership.lease.wait_fresh()
         if self._incarnation != membership.incarnation:
             self._going.clear()
+            self._gone.clear()
         if session is not self._session or self._incarnation != membership.incarnation:
             # From the beginning: the server may have another copy of the streams, in
             # which entries have other places. What was taken is known by its number.
@@ -140,6 +143,8 @@ class Reader:
             self._noted_to = math.inf
         else:
             self._noted_to = _time(lanes[SYSTEM][min(taken, COUNT - 1)].id)
+        if self._going and self._is_current():
+            await self._part(session, START)
         taken_data = await self._take(session, DATA, lanes[DATA])
         if self._going and self._is_current():
             drained = taken_data == len(lanes[DATA]) < COUNT
@@ -176,21 +181,25 @@ class Reader:
     async def _part(self, session: Session, read_to: bytes | None) -> None:
         """Part from those that have gone, once all is read that they have sent before.
 
+        What they have asked for is cancelled at once.
+
         Args:
           session: Where to ask whether they have.
           read_to: Up to which entry the data lane was read; None if to its end.
         """
-        ready = [
-            who
-            for who, id_ in self._going.items()
-            if read_to is None or _time(read_to) >= _time(id_)
-        ]
-        if not ready:
-            return
-        standings = await session.judge([(incarnation, "") for incarnation in ready])
-        for incarnation, standing in zip(ready, standings, strict=True):
-            self._going.pop(incarnation, None)
-            if standing is Standing.GONE:
+        unsure = [who for who in self._going if who not in self._gone]
+        if unsure:
+            standings = await session.judge([(incarnation, "") for incarnation in unsure])
+            for incarnation, standing in zip(unsure, standings, strict=True):
+                if standing is Standing.GONE:
+                    self._gone.add(incarnation)
+                    self._membership.fade(incarnation)
+                else:
+                    self._going.pop(incarnation, None)
+        for incarnation, id_ in list(self._going.items()):
+            if read_to is None or _time(read_to) >= _time(id_):
+                del self._going[incarnation]
+                self._gone.discard(incarnation)
                 self._membership.part(incarnation, "its lease has ended")
 
     async def _may_begin(self, session: Session, lane: int, entry: Received) -> bool:

@@ -114,6 +114,8 @@ class Receiver:
         key = peer, message.target, message.is_system
         if not full:
             self.debts.add(key)
+            if message.target is not None and message.target not in self._router.targets:
+                self.debts.pay(message.target)  # it has left, and was paid for then
             return
         lane = full[0], message.is_system
         if lane in self._stalled:

@@ -162,7 +162,7 @@ class Writer:
             if incarnation != membership.incarnation or not membership.lease.is_held:
                 return  # all of it was given up meanwhile
             for peer in outbox.confirm(batch, reply.results):
-                membership.part(peer.incarnation, "its lease has ended")
+                membership.suspect(peer)
             if reply.living is not None:
                 membership.see_living(reply.living, known)
             for item in outbox.broadcasts[:broadcasts]:

@@ -278,7 +278,7 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
                 if (
                     asker.made_job_id(request.job_id)
                     and int(request.job_id.rpartition("-")[2]) <= before
-                    and self._monitor.goes_on_with(worker.name, request.job_id)
+                    and self._monitor.is_orphan(worker.name, request.job_id)
                 ):
                     self._monitor.complain(
                         f"P2: job {request.job_id} of {worker.name!r} is lost, and goes on"
