@@ -105,6 +105,11 @@ class SimulatedBus(WorkerBus):
         """When the next message that is on its way will be here; infinity if none is."""
         return self.inbox.next_due(trio.current_time())
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether anything can be delivered now."""
+        return not self.paused and bool(self.inbox.ready(trio.current_time()))
+
     async def start(self) -> None:
         """Begin to deliver."""
         self.nursery.start_soon(self._run_deliveries)

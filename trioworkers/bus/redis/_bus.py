@@ -316,7 +316,9 @@ class RedisBus(WorkerBus):
     def _give_back(self, item: Item, why: str) -> None:
         """Tell the source of what can't be delivered any more."""
         if item.receipt is not None:
-            item.receipt.settle(UnknownWorkerError(item.message.target or "", self.names))
+            has_gone = self._lease.is_held
+            unknown = UnknownWorkerError(item.message.target or "", self.names)
+            item.receipt.settle(unknown if has_gone else self._link.error())
         elif item.message.target is not None:
             self._bounce(item.message, why)
 

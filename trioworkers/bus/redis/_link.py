@@ -151,6 +151,8 @@ class Link:
         self._set(LinkState.STOPPED, "the bus has ended")
 
     def _set(self, state: LinkState, reason: str) -> None:
+        if self.state is LinkState.STOPPED:
+            return
         changed = state is not self.state
         was_up = self.is_up
         self.state = state

@@ -179,6 +179,13 @@ class Membership:
         await session.leave(self.incarnation)
         self._former.clear()
 
+    async def abandon(self, session: Session, why: str) -> None:
+        """End the lease, let the others stop what they were asked, then do as if it was lost."""
+        async with self._names_lock:  # so that it isn't renewed meanwhile
+            await session.leave(self.incarnation)
+            await trio.sleep(NOTICE)
+            self.lose(why)
+
     def lose(self, why: str) -> None:
         """Take all others for gone, as they do this one."""
         if not self.lease.is_held:

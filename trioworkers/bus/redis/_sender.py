@@ -129,8 +129,9 @@ class Sender:
         counted: set[Peer] = set()
         try:
             for peer in self.membership.peers:
-                await self.windows.acquire((peer, None, message.is_system))
-                counted.add(peer)
+                if self.membership.peers.get(peer.incarnation) is peer:
+                    await self.windows.acquire((peer, None, message.is_system))
+                    counted.add(peer)
         except BaseException:
             for peer in counted:
                 self.windows.give_back((peer, None, message.is_system), 1)

@@ -8,7 +8,6 @@ import trio
 
 from ...errors import UnknownWorkerError
 from .._messages import BusMessage
-from ._lease import NOTICE
 from ._link import FIRST_BACKOFF, LONGEST_BACKOFF, Link
 from ._membership import Membership
 from ._outbox import Outbox
@@ -16,12 +15,15 @@ from ._peers import Item, Peer
 from ._store import (
     SESSION_ERRORS,
     START,
+    Appended,
     FencedError,
     LostWritesError,
     Session,
     StoreRefusesError,
 )
 
+#: Leases for which nothing can be sent until the own one is given up.
+DESPAIR = 3
 #: Names whose owners are asked for at once.
 MANY_NAMES = 256
 
@@ -110,17 +112,14 @@ class Writer:
                 backoff = FIRST_BACKOFF
 
     async def _despair(self, session: Session, reason: str) -> None:
-        """Give the lease up if nothing could be sent for as long as one lasts.
+        """Give the lease up if nothing could be sent for so long.
 
         Cancels and answers wait, too, and with them all who have asked for something.
         """
         membership = self._membership
-        if trio.current_time() - self._link.since > membership.lease.seconds:
+        if trio.current_time() - self._link.since > DESPAIR * membership.lease.seconds:
             with suppress(*SESSION_ERRORS):
-                await membership.leave(session)
-            await trio.sleep(NOTICE)  # in which the others stop what they were asked
-            membership.lose(f"nothing could be sent for longer than it lasts: {reason}")
-            self._link.failed(session, reason)
+                await membership.abandon(session, f"nothing could be sent for too long: {reason}")
 
     async def _wait_work(self) -> None:
         if not self._has_work:
@@ -168,7 +167,9 @@ class Writer:
             for item in outbox.broadcasts[:broadcasts]:
                 if item.receipt is not None:
                     item.receipt.settle()
-            del outbox.broadcasts[:broadcasts]
+            # If one has come as another one went, the numbers are right: ask once more.
+            if reply.living is not None or Appended.GONE not in reply.results:
+                del outbox.broadcasts[:broadcasts]
         elif self._must_acknowledge:
             await session.acknowledge(incarnation, acknowledged, limit=self._limit)
         if acknowledged == self.acknowledged:
