@@ -169,6 +169,7 @@ class LifeCycle:
             life.started_at,
         )
         engine.registry.register(data)
+        await trio.lowlevel.checkpoint()
         # Posted: a network that is away for a while is no reason not to start.
         engine.bus.post(
             BusWorkerReadyMessage(
@@ -180,7 +181,6 @@ class LifeCycle:
                 source=life.name,
             )
         )
-        await trio.lowlevel.checkpoint()
 
     def cancel(self, why: str) -> None:
         """Stop now, and answer all open jobs with CANCELLED."""
