@@ -164,13 +164,12 @@ async def test_a_process_that_vanishes_on_a_quiet_bus_is_missed():
         async def lose():
             outcomes.append(await ask(asker, name="wait"))
 
-        async def host(task_status):
+        async def host():
             runner = WorkerRunner(name="host", bus=make_bus(server, "host"))
             async with runner:
                 busy = Busy("busy")
                 await runner.add_workers(busy)
                 await until(lambda: busy.begun)
-                task_status.started()
                 server.client("host").path.obstruct(Obstacle(refuses=True))
                 server.cut("host")
                 gone_at.append(trio.current_time())
@@ -179,7 +178,7 @@ async def test_a_process_that_vanishes_on_a_quiet_bus_is_missed():
         gone_at = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lose)
-            await nursery.start(host)
+            nursery.start_soon(host)
             await until(lambda: outcomes)
             nursery.cancel_scope.cancel()
         ((outcome, at),) = outcomes
