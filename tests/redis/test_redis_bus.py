@@ -104,14 +104,15 @@ async def test_an_answer_is_not_overtaken_by_the_departure_of_its_worker():
 @on_schedules(20)
 async def test_what_a_runner_has_answered_arrives_though_it_leaves():
     """All accepted jobs are done before a runner has ended, and their answers have come."""
-    async with runners(StreamServer(), "asker") as (asker,):
+    server = StreamServer()
+    async with runners(server, "asker") as (asker,):
         outcomes = []
 
         async def ask(number):
             outcomes.append(await asker.call("busy", name="echo", payload={"n": number}))
 
         async with trio.open_nursery() as nursery:
-            async with runners(asker.bus._server._server, "host") as (host,):
+            async with runners(server, "host") as (host,):
                 await host.add_workers(Busy("busy"))
                 await asker.registry.wait_ready("busy")
                 for number in range(10):
