@@ -24,6 +24,7 @@ class ActiveJob:
       handler: What serves it.
       scope: Around the handler; has the deadline that travelled with the request.
       cancel: The requester's cancel, once it has come.
+      is_abandoned: Whether it was cancelled since nothing is heard of the requester.
       answer: The outcome, once it is fixed. It goes out when the handler returns.
       seq: Events of this job sent so far: the number of the next.
       credit: Events that may be sent in all, until more credit comes.
@@ -35,6 +36,7 @@ class ActiveJob:
     handler: JobHandler
     scope: trio.CancelScope
     cancel: BusJobCancelMessage | None = None
+    is_abandoned: bool = False
     answer: Answer | None = None
     seq: int = 0
     credit: float = math.inf

@@ -17,7 +17,7 @@ from ..errors import WaitingCircleError
 from ._active import ActiveJob
 from ._answers import Answer, failure_of
 from ._circles import Holders
-from ._intake import Intake
+from ._intake import ABANDONED, Intake
 from ._responder import Responder
 from ._waiting_line import WaitingLine
 
@@ -85,7 +85,8 @@ class Dispatcher(Intake):
         for job_id, request in self._line.requests.items():
             if request.source == name:
                 self._line.leave(job_id)
-                self._cancel_waiting(request, "the requester has gone")
+                failure = JobFailure("RequesterLost", ABANDONED)
+                self._give_up(request, Answer(JobStatus.LOST, error=failure))
 
     def close(self, status: JobStatus, why: str) -> None:
         """Answer with ``status`` what waits and what comes, and what members are interrupted in."""

@@ -22,6 +22,8 @@ from ._answers import Answer, stopped
 from ._streams import ResponseMessage
 from ._tombstones import Tombstones
 
+#: Why a job ends whose requester may have gone: if it hasn't, it is told so.
+ABANDONED = "nothing is heard of the requester"
 #: Jobs that are remembered to have ended, or to have been cancelled before they came.
 MAX_ENDED = 1000
 
@@ -126,8 +128,9 @@ class Intake(ABC):
         for job in self.active.values():
             if job.request.source == name and job.cancel is None:
                 job.cancel = BusJobCancelMessage(
-                    job.request.job_id, "the requester has gone", source=name, target=self.name
+                    job.request.job_id, ABANDONED, source=name, target=self.name
                 )
+                job.is_abandoned = True
                 job.scope.cancel()
 
     def close(self, status: JobStatus, why: str) -> None:

@@ -230,8 +230,12 @@ class Responder(Intake):
             failure = JobFailure("TimedOut", "time is up")
             job.answer = job.answer or Answer(JobStatus.TIMED_OUT, error=failure)
             return
-        failure = JobFailure("Cancelled", cancel.reason or "cancelled by the requester")
-        job.answer = job.answer or Answer(JobStatus.CANCELLED, error=failure)
+        why = cancel.reason or "cancelled by the requester"
+        if job.is_abandoned:
+            answer = Answer(JobStatus.LOST, error=JobFailure("RequesterLost", why))
+        else:
+            answer = Answer(JobStatus.CANCELLED, error=JobFailure("Cancelled", why))
+        job.answer = job.answer or answer
         if self.hooks.wants("on_job_cancelled"):
             try:
                 await self.hooks.run("on_job_cancelled", cancel)

@@ -169,16 +169,23 @@ class LifeCycle:
             life.started_at,
         )
         engine.registry.register(data)
+        await self._announce(data)
+
+    @enable_ki_protection
+    async def _announce(self, data: WorkerReadyData) -> None:
+        """Tell other runners that the worker is ready.
+
+        Posted: a network that is away for a while is no reason not to start.
+        """
         await trio.lowlevel.checkpoint()
-        # Posted: a network that is away for a while is no reason not to start.
-        engine.bus.post(
+        self.engine.bus.post(
             BusWorkerReadyMessage(
                 data.runner,
                 data.parent,
                 data.active,
                 data.bridged,
                 data.started_at,
-                source=life.name,
+                source=data.worker_name,
             )
         )
 
