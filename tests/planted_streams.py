@@ -140,6 +140,8 @@ def ignore_fence(patch: Patch) -> None:
     def lose(self, why):
         if self.lease.is_held:
             self.lease.lost()
+            if self._link.session is not None:
+                self._link.failed(self._link.session, why)
 
     patch.setattr(Membership, "lose", lose)
 
@@ -223,9 +225,9 @@ def keep_room(patch: Patch) -> None:
 def come_back_nameless(patch: Patch) -> None:
     join = StreamSession.join
 
-    async def join_nameless(self, incarnation, names, about, lease, *, replaces=None):
+    async def join_nameless(self, incarnation, names, about, lease):
         names = names if incarnation.endswith(".1") else []
-        return await join(self, incarnation, names, about, lease, replaces=replaces)
+        return await join(self, incarnation, names, about, lease)
 
     patch.setattr(StreamSession, "join", join_nameless)
 

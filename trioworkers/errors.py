@@ -208,7 +208,7 @@ class BusDisconnected(TrioWorkersError, ConnectionError):
 
     Attributes:
       bus: Which one: where its server is, without passwords.
-      state: How the bus stands to it, such as ``"reconnecting"``.
+      state: How the bus stands to it, such as ``"disconnected"``.
       reason: What happened, for a person to read.
       waited: Seconds, or 0.0 if the sender did not wait.
     """

@@ -311,7 +311,7 @@ async def test_a_killed_server_comes_back(kind, namespace, kept):
                 assert (await session.resume("a", 60, ["A"], {("a", DATA): 1})).names_kept
             else:
                 assert await session.peers() == {}
-                await session.join("a2", ["A"], b"{}", 60, replaces="a")
+                await session.join("a2", ["A"], b"{}", 60)
 
 
 async def test_a_paused_server_goes_on(kind, namespace):

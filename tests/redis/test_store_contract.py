@@ -100,37 +100,6 @@ async def test_joining_again_sets_the_names_and_keeps_the_rest(store, store_cloc
         assert await session.judge([("a", "A")]) == (Standing.OWNER,)
 
 
-async def test_a_replaced_lease_ends_and_its_names_are_free(store, store_clock):
-    """As one step: nobody else can have the names between."""
-    async with store.server.connect() as session:
-        await join_all(session, "a", "b")
-        joined = await session.join("a2", ["A"], b"{}", LONG, replaces="a")
-        assert joined.peers == ("b",)
-        assert await session.find(["A"]) == ("a2",)
-        assert await notes(session, "b") == [(b"gone", b"a")]
-        assert await notes(session, "a2") == []
-        with pytest.raises(FencedError):
-            await session.renew("a", LONG, 1)
-
-
-async def test_replacing_one_that_has_no_lease_is_joining(store, store_clock):
-    """It may have expired, or never been."""
-    async with store.server.connect() as session:
-        await join_all(session, "b")
-        await session.join("a2", ["A"], b"{}", LONG, replaces="a")
-        assert await notes(session, "b") == []
-
-
-async def test_a_refused_replacement_leaves_the_lease_alone(store, store_clock):
-    """Nothing at all was done."""
-    async with store.server.connect() as session:
-        await join_all(session, "a", "b")
-        with pytest.raises(NamesTakenError):
-            await session.join("a2", ["A", "B"], b"{}", LONG, replaces="a")
-        assert await session.find(["A"]) == ("a",)
-        assert await notes(session, "b") == []
-
-
 async def test_leaving_tells_the_others_and_frees_all(store, store_clock):
     """Once; leaving again is nothing."""
     async with store.server.connect() as session:

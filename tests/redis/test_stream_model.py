@@ -117,15 +117,6 @@ async def test_leaving_is_told_once(autojump_clock: trio.abc.Clock) -> None:
             await session.claim("b", ["X"])
 
 
-async def test_an_incarnation_replaces_another(autojump_clock: trio.abc.Clock) -> None:
-    """Its names are free for the new one, and the others hear that it is gone."""
-    async with joined(StreamServer(), "a", "b") as session:
-        assert await session.join("b2", ["B"], b"{}", LEASE, replaces="b") == Joined(("a",), 10.0)
-        assert await session.find(["B"]) == ("b2",)
-        assert await notes(session, "a") == [(b"gone", b"b")]
-        assert await notes(session, "b2") == []
-
-
 async def test_entries_are_put_once(autojump_clock: trio.abc.Clock) -> None:
     """What comes twice is done; what shows a gap is refused; lanes are counted apart."""
     async with joined(StreamServer(), "a", "b") as session:
@@ -237,7 +228,7 @@ async def test_operations_are_checkpoints_before_and_after(
     autojump_clock: trio.abc.Clock,
 ) -> None:
     """One that is cancelled may have taken effect, or not."""
-    server = StreamServer()
+    server = StreamServer(latency=1.0)
     async with joined(server, "a", "b") as session:
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -247,7 +238,7 @@ async def test_operations_are_checkpoints_before_and_after(
             await session.find([])
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: session.append("a", [entry(1)], limit=9))
-            while not server.model.keys.streams:
-                await trio.lowlevel.checkpoint()
+            await trio.sleep(0.7)  # it is there after half of the time
+            assert server.model.keys.streams
             nursery.cancel_scope.cancel()
         assert nursery.cancel_scope.cancelled_caught

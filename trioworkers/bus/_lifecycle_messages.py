@@ -174,7 +174,7 @@ class BusRejoinedMessage(BusLocalMessage, BusSystemMessage):
 
 @attrs.define
 class BusRunnerFadingMessage(BusLocalMessage, BusSystemMessage):
-    """Nothing is heard of a runner, which will soon be taken for gone.
+    """A runner will soon be taken for gone, or has gone; or this one is, by that one.
 
     What it and its workers have asked for is cancelled here. What they were asked
     goes on until a `BusWorkerDepartedMessage` says that they are gone.

@@ -67,7 +67,7 @@ class RedisBus(WorkerBus):
 
     Args:
       server: ``redis://[[user:]password@]host[:port][/database]``, or ``rediss://`` for
-        TLS, or ``unix://path``. Several addresses are tried in turn, for a failover.
+        TLS, or ``unix:///path``. Several addresses are tried in turn, for a failover.
       namespace: Begins the names of all keys; buses of different ones never meet.
       lease: Seconds of silence, >= 0.1, after which a process is taken for gone.
       send_timeout: Seconds that `send` and requests wait for the server.
@@ -112,14 +112,7 @@ class RedisBus(WorkerBus):
         _check_at_least(max_unread, 128, "max_unread")
         _check_at_least(window, 2, "window")
         if isinstance(server, str | Sequence):
-            try:
-                from ._server import RedisServer
-            except ModuleNotFoundError as error:
-                if (error.name or "").partition(".")[0] != "coredis":
-                    raise
-                raise MissingExtraError("RedisBus", "redis") from None
-
-            server = RedisServer(
+            server = _make_server(
                 server,
                 namespace,
                 connect_timeout=min(connect_timeout, command_timeout),
@@ -131,18 +124,23 @@ class RedisBus(WorkerBus):
         self._codec = MessageCodec() if codec is None else codec
         self._to_send = Outbox()
         self._lease = Lease(float(lease), lease * MARGIN)
+        name = self._prefix.rstrip("-")
+        self._link = Link(
+            name,
+            self._server,
+            send_timeout=send_timeout,
+            on_change=lambda: self._writer.link_changed(),
+        )
         self._membership = membership = Membership(
-            self._prefix.rstrip("-"),
+            name,
             self._lease,
+            self._link,
             on_joined=self._joined,
             on_resumed=self._resumed,
             on_lost=self._lost,
             on_met=lambda peer: self._sender.met(peer),
             on_parted=self._parted,
             on_fading=self._fading,
-        )
-        self._link = membership.link = Link(
-            self._prefix.rstrip("-"), server, membership.welcome, send_timeout=send_timeout
         )
         self._writer = Writer(
             self._link,
@@ -151,11 +149,9 @@ class RedisBus(WorkerBus):
             limit=max_unread,
             on_undeliverable=self._give_back,
         )
-        self._link.on_change = self._writer.link_changed
         self._windows = SendWindows(window)
         self._sender = Sender(
             self._link,
-            self._lease,
             membership,
             self._to_send,
             self._writer,
@@ -234,7 +230,7 @@ class RedisBus(WorkerBus):
 
     async def _run_link(self, failures: list[Exception], opening: trio.CancelScope) -> None:
         try:
-            await self._link.run()
+            await self._link.run(self._membership.welcome)
         except StoreDeniedError as error:
             remedy = "check address, user, password, rights and the server's version"
             failures.append(BusDeniedError(self._server.address, str(error), remedy))
@@ -316,9 +312,11 @@ class RedisBus(WorkerBus):
     def _give_back(self, item: Item, why: str) -> None:
         """Tell the source of what can't be delivered any more."""
         if item.receipt is not None:
-            has_gone = self._lease.is_held
-            unknown = UnknownWorkerError(item.message.target or "", self.names)
-            item.receipt.settle(unknown if has_gone else self._link.error())
+            if self._lease.is_held:  # so it is the other one that has gone
+                error: Exception = UnknownWorkerError(item.message.target or "", self.names)
+            else:
+                error = self._link.error()
+            item.receipt.settle(error)
         elif item.message.target is not None:
             self._bounce(item.message, why)
 
@@ -426,6 +424,30 @@ class RedisBus(WorkerBus):
             late=reader.late,
             refused=dict(reader.quarantine.counts),
         )
+
+
+def _make_server(
+    addresses: str | Sequence[str],
+    namespace: str,
+    *,
+    connect_timeout: float,
+    command_timeout: float,
+    ssl_context: ssl.SSLContext | None,
+) -> Server:
+    try:
+        from ._server import RedisServer
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "coredis":
+            raise
+        raise MissingExtraError("RedisBus", "redis") from None
+
+    return RedisServer(
+        addresses,
+        namespace,
+        connect_timeout=connect_timeout,
+        command_timeout=command_timeout,
+        ssl_context=ssl_context,
+    )
 
 
 async def _say_goodbye(membership: Membership, session: Session) -> None:

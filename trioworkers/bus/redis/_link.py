@@ -44,8 +44,8 @@ class Link:
     Args:
       name: Who is connected, for the log.
       server: Where sessions come from.
-      welcome: Called with each new session before anybody else may use it.
       send_timeout: Seconds that senders wait for the connection.
+      on_change: Called when the state has changed.
 
     Attributes:
       state: How it is.
@@ -58,19 +58,18 @@ class Link:
         self,
         name: str,
         server: Server,
-        welcome: Callable[[Session], Awaitable[None]],
         *,
         send_timeout: float,
+        on_change: Callable[[], None],
     ) -> None:
         self.state = LinkState.CONNECTING
         self.reason = "the bus does not run yet"
         self.since = -math.inf
         self.connections = 0
         self.send_timeout = send_timeout
-        self.on_change: Callable[[], None] | None = None
         self._name = name
         self._server = server
-        self._welcome = welcome
+        self._on_change = on_change
         self._session: Session | None = None
         self._broken: trio.CancelScope | None = None
         self._waiting = ParkingLot()
@@ -91,8 +90,11 @@ class Link:
         """The open session, or None."""
         return self._session
 
-    async def run(self) -> None:
+    async def run(self, welcome: Callable[[Session], Awaitable[None]]) -> None:
         """Keep a session open until cancelled.
+
+        Args:
+          welcome: Called with each new session before anybody else may use it.
 
         Raises:
           StoreDeniedError: The server refused us the first time.
@@ -102,7 +104,7 @@ class Link:
         while True:
             began = trio.current_time()
             try:
-                await self._hold_session()
+                await self._hold_session(welcome)
             except StoreUnavailableError as error:
                 self._set(LinkState.DISCONNECTED, str(error))
             except StoreDeniedError as error:
@@ -115,9 +117,9 @@ class Link:
             backoff = min(2 * backoff, LONGEST_BACKOFF)
 
     @enable_ki_protection
-    async def _hold_session(self) -> None:
+    async def _hold_session(self, welcome: Callable[[Session], Awaitable[None]]) -> None:
         async with self._server.connect() as session:
-            await self._welcome(session)
+            await welcome(session)
             self.connections += 1
             self._session = session
             self._set(LinkState.CONNECTED, "")
@@ -167,8 +169,8 @@ class Link:
         if was_up is not self.is_up or state is LinkState.STOPPED:
             for scope in self._patient:
                 scope.deadline = self.patience_ends
-        if changed and self.on_change is not None:
-            self.on_change()
+        if changed:
+            self._on_change()
 
     # Waiting
 

@@ -3,13 +3,13 @@
 import logging
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 import trio
 
 from ...errors import DuplicateWorkerError
 from ._about import read_about, tell_about
 from ._lease import NOTICE, Lease
+from ._link import Link
 from ._peers import Peer, Peers
 from ._store import (
     SESSION_ERRORS,
@@ -20,9 +20,6 @@ from ._store import (
     StoreRefusesError,
     StoreUnavailableError,
 )
-
-if TYPE_CHECKING:
-    from ._link import Link
 
 logger = logging.getLogger("trioworkers.bus.redis")
 
@@ -36,6 +33,7 @@ class Membership:
     Args:
       prefix: Begins each incarnation.
       lease: How long a lease is; see `Lease`.
+      link: Where sessions come from.
       on_joined: Called when there is a new incarnation; whether it is the first is told.
       on_resumed: Called when the same incarnation has a new session.
       on_lost: Called when the lease is lost, and why, before all are parted from.
@@ -46,7 +44,6 @@ class Membership:
     Attributes:
       incarnation: The present one; empty before the first.
       names: What it has claimed.
-      lives: How many incarnations there were.
       lost: How often a lease was lost.
     """
 
@@ -54,6 +51,7 @@ class Membership:
         self,
         prefix: str,
         lease: Lease,
+        link: Link,
         *,
         on_joined: Callable[[bool], None],
         on_resumed: Callable[[], None],
@@ -66,16 +64,16 @@ class Membership:
         self.names: set[str] = set()
         self.lease = lease
         self.peers = Peers()
-        self.lives = 0
         self.lost = 0
-        self.link: Link
         self._prefix = prefix
+        self._link = link
         self._on_joined = on_joined
         self._on_resumed = on_resumed
         self._on_lost = on_lost
         self._on_met = on_met
         self._on_parted = on_parted
         self._on_fading = on_fading
+        self._lives = 0
         self._giving_up: set[str] = set()
         self._names_lock = trio.Lock()
         #: Incarnations that may still have a lease, and when that will have ended.
@@ -116,8 +114,6 @@ class Membership:
             self.lose("the server has lost messages that it had confirmed")
         except NamesTakenError as error:
             raise self._taken_again(error) from None
-        except StoreRefusesError as error:
-            raise StoreUnavailableError(str(error)) from None
         if not self.lease.is_held:  # it was lost while the server was asked
             return False
         if not renewed.names_kept:
@@ -141,9 +137,9 @@ class Membership:
         self._former = {former: ends for former, ends in self._former.items() if now < ends}
         for former in self._former:
             await session.leave(former)
-        first = not self.lives
-        self.lives += 1
-        self.incarnation = f"{self._prefix}.{self.lives}"
+        first = not self._lives
+        self._lives += 1
+        self.incarnation = f"{self._prefix}.{self._lives}"
         asked_at = trio.current_time()
         self._former = {**self._former, self.incarnation: asked_at + 2 * self.lease.seconds}
         self._giving_up.clear()
@@ -198,8 +194,8 @@ class Membership:
         self._on_lost(why)
         for peer in self.peers:
             self._part(peer.incarnation, f"{self.incarnation} has lost its lease", has_gone=False)
-        if self.link.session is not None:  # a new one begins with a new lease
-            self.link.failed(self.link.session, why)
+        if self._link.session is not None:  # the next one begins with a new lease
+            self._link.failed(self._link.session, why)
 
     # Others
 
@@ -230,8 +226,8 @@ class Membership:
     def suspect(self, peer: Peer) -> None:
         """Note that a peer has no lease any more, though what it has sent may not all be read.
 
-        The news that it has gone is behind that. Only an old copy of the data has no such
-        news: then it is taken for gone after a while, as it is if the news are late.
+        The note that it has gone is behind that. Only an old copy of the data has no such
+        note: then it is taken for gone after a while, as it is if the note is late.
         """
         if peer not in self._suspects:
             self._suspects[peer] = trio.current_time() + NOTICE
@@ -274,20 +270,20 @@ class Membership:
           BusDisconnected: The server was not there for too long.
         """
         wanted = [name for name in names if name not in self.names]
-        with self.link.patience():
+        with self._link.patience():
             while wanted:
-                session = await self.link.wait_session()
+                session = await self._link.wait_session()
                 async with self._names_lock:
-                    if session is not self.link.session:
+                    if session is not self._link.session:
                         continue
                     try:
                         await session.claim(self.incarnation, wanted)
                     except NamesTakenError as error:
                         raise _taken(error) from None
                     except StoreRefusesError as error:
-                        self.link.refuses(str(error))
+                        self._link.refuses(str(error))
                     except (FencedError, *SESSION_ERRORS) as error:
-                        self.link.failed(session, _reason(error))
+                        self._link.failed(session, _reason(error))
                     else:
                         self.names.update(wanted)
                         self._giving_up.difference_update(wanted)
@@ -322,26 +318,25 @@ class Membership:
     async def keep(self) -> None:
         """Renew the lease in time, until cancelled; whoever does it sees who has expired."""
         while True:
-            session = await self.link.wait_session()
+            session = await self._link.wait_session()
             await trio.sleep_until(self.lease.renew_at)
-            if session is not self.link.session:
+            if session is not self._link.session:
                 continue
             try:
                 await self._renew(session)
             except SESSION_ERRORS as error:
-                self.link.failed(session, str(error))
+                self._link.failed(session, str(error))
             except FencedError:
                 self.lose("it was away for longer than its lease")
-                self.link.failed(session, "the lease has ended")
 
     async def _renew(self, session: Session) -> None:
         async with self._names_lock:
             asked_at = trio.current_time()
-            if self._giving_up:
+            if self.has_names_to_give_up:
                 await self._give_up_names(session)
             renewed = await session.renew(self.incarnation, self.lease.seconds, len(self.names))
             if not renewed.names_kept:
-                self.link.failed(session, "the server has lost names")
+                self._link.failed(session, "the server has lost names")
             elif self.lease.is_held:
                 self.lease.renewed(asked_at, renewed.next_expiry)
 
@@ -363,8 +358,6 @@ class Membership:
             await self.lease.wait_change()
         if scope.cancelled_caught:
             self.lose("it could not renew it")
-            if self.link.session is not None:
-                self.link.failed(self.link.session, "the lease has ended")
 
 
 def _reason(error: Exception) -> str:

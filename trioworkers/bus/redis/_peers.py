@@ -1,5 +1,6 @@
 """The other incarnations: what waits to be sent to each, and what has come from it."""
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 
@@ -30,7 +31,7 @@ class Item:
     data: bytes
     message: BusMessage
     receipt: Receipt | None = None
-    due: float = float("inf")
+    due: float = math.inf
     is_under_way: bool = False
 
 
@@ -120,11 +121,9 @@ class Peers:
         return incarnation in self._gone
 
     def add(self, incarnation: str) -> Peer:
-        """Return a peer that is known to live; a new one if it wasn't known."""
+        """Return a new peer, which is known to live, and wasn't known before."""
         self._gone.pop(incarnation, None)
-        peer = self._by_incarnation.get(incarnation)
-        if peer is None:
-            peer = self._by_incarnation[incarnation] = Peer(incarnation)
+        peer = self._by_incarnation[incarnation] = Peer(incarnation)
         return peer
 
     def remove(self, incarnation: str, *, has_gone: bool) -> Peer | None:

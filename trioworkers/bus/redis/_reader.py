@@ -9,6 +9,7 @@ from ...errors import CodecError
 from .._codec import MessageCodec
 from .._lifecycle_messages import BusWorkerReadyMessage, BusWorkerRegistryMessage
 from .._messages import BusMessage
+from ._departures import Departures
 from ._link import Link
 from ._membership import Membership
 from ._messages import BusRoomMessage, BusUndeliverableMessage
@@ -99,12 +100,7 @@ class Reader:
         self._taken = 0
         self._session: Session | None = None
         self._incarnation = ""
-        #: Before which time, in ms of the server's clock, all notes have been read.
-        self._noted_to = math.inf
-        #: Incarnations that are said to have gone, and where in the system lane.
-        self._going: dict[str, bytes] = {}
-        #: Those of them of whom the server has said so, too.
-        self._gone: set[str] = set()
+        self._departures = Departures()
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -118,19 +114,10 @@ class Reader:
                 self._link.failed(session, "the lease has ended")
 
     async def _read(self, session: Session) -> None:
-        membership = self._membership
-        await membership.lease.wait_fresh()
-        if self._incarnation != membership.incarnation:
-            self._going.clear()
-            self._gone.clear()
-        if session is not self._session or self._incarnation != membership.incarnation:
-            # From the beginning: the server may have another copy of the streams, in
-            # which entries have other places. What was taken is known by its number.
-            self._session, self._incarnation = session, membership.incarnation
-            self._after = [START, START]
-        incarnation = self._incarnation
+        await self._membership.lease.wait_fresh()
+        self._begin(session)
         lanes = await session.read(
-            incarnation,
+            self._incarnation,
             (self._after[SYSTEM], self._after[DATA]),
             count=COUNT,
             wait=QUIET_WAIT if self._taken else READ_WAIT,
@@ -138,28 +125,44 @@ class Reader:
         if not self._is_current():
             self._session = None  # read again what was not taken
             return
-        taken = await self._take(session, SYSTEM, lanes[SYSTEM])
-        if taken == len(lanes[SYSTEM]) < COUNT:
-            self._noted_to = math.inf
-        else:
-            self._noted_to = _time(lanes[SYSTEM][min(taken, COUNT - 1)].id)
-        if self._going and self._is_current():
-            await self._part(session, START)
-        taken_data = await self._take(session, DATA, lanes[DATA])
-        if self._going and self._is_current():
-            drained = taken_data == len(lanes[DATA]) < COUNT
-            await self._part(session, None if drained else self._after[DATA])
-        taken += taken_data
-        is_quiet = not (lanes[SYSTEM] or lanes[DATA])
+        system, data = lanes
+        taken = await self._take(session, SYSTEM, system)
+        drained = taken == len(system) < COUNT
+        self._departures.noted_to = math.inf if drained else _time(system[min(taken, COUNT - 1)].id)
+        if self._is_current():
+            await self._fade(session)
+        taken_data = await self._take(session, DATA, data)
+        if self._is_current():
+            drained = taken_data == len(data) < COUNT
+            await self._part(session, math.inf if drained else _time(self._after[DATA]))
+        is_quiet = not (system or data)
         # What was read by a session that has ended may have other places by now.
-        if (taken or is_quiet) and self._is_current() and session is self._link.session:
-            self._taken += taken
-            due = self._taken >= self.acknowledge_after or (is_quiet and self._taken > 0)
-            self._writer.acknowledge((self._after[SYSTEM], self._after[DATA]), now=due)
-            if due:
-                self._taken = 0
+        is_valid = self._is_current() and session is self._link.session
+        if is_valid and (taken or taken_data or is_quiet):
+            self._acknowledge(taken + taken_data, is_quiet=is_quiet)
             for _ in range(HEAD_START):
                 await trio.lowlevel.checkpoint()
+
+    def _begin(self, session: Session) -> None:
+        """Read from the beginning if the session or the incarnation is another one.
+
+        The server may have another copy of the streams then, in which entries have
+        other places. What was taken is known by its number.
+        """
+        incarnation = self._membership.incarnation
+        if incarnation != self._incarnation:
+            self._departures.clear()
+        if session is not self._session or incarnation != self._incarnation:
+            self._session, self._incarnation = session, incarnation
+            self._after = [START, START]
+
+    def _acknowledge(self, taken: int, *, is_quiet: bool) -> None:
+        """Let the writer delete what was taken: now, if it is much or nothing more comes."""
+        self._taken += taken
+        due = self._taken >= self.acknowledge_after or (is_quiet and self._taken > 0)
+        self._writer.acknowledge((self._after[SYSTEM], self._after[DATA]), now=due)
+        if due:
+            self._taken = 0
 
     def _is_current(self) -> bool:
         """Whether what is read is for the present incarnation, and may be acted upon now."""
@@ -178,29 +181,29 @@ class Reader:
             await trio.lowlevel.checkpoint()
         return len(received)
 
-    async def _part(self, session: Session, read_to: bytes | None) -> None:
-        """Part from those that have gone, once all is read that they have sent before.
+    async def _fade(self, session: Session) -> None:
+        """Cancel at once what those have asked for that are said to have gone, and have."""
+        departures = self._departures
+        unconfirmed = departures.unconfirmed
+        if unconfirmed:
+            standings = await session.judge([(incarnation, "") for incarnation in unconfirmed])
+            for incarnation, standing in zip(unconfirmed, standings, strict=True):
+                if standing is Standing.GONE:
+                    departures.confirm(incarnation)
+                    self._membership.fade(incarnation)
+                else:
+                    departures.dismiss(incarnation)
 
-        What they have asked for is cancelled at once.
+    async def _part(self, session: Session, read_to: float) -> None:
+        """Part from those that have gone, once all is read that they have sent before.
 
         Args:
           session: Where to ask whether they have.
-          read_to: Up to which entry the data lane was read; None if to its end.
+          read_to: Up to which time the data lane was read; infinite if to its end.
         """
-        unsure = [who for who in self._going if who not in self._gone]
-        if unsure:
-            standings = await session.judge([(incarnation, "") for incarnation in unsure])
-            for incarnation, standing in zip(unsure, standings, strict=True):
-                if standing is Standing.GONE:
-                    self._gone.add(incarnation)
-                    self._membership.fade(incarnation)
-                else:
-                    self._going.pop(incarnation, None)
-        for incarnation, id_ in list(self._going.items()):
-            if read_to is None or _time(read_to) >= _time(id_):
-                del self._going[incarnation]
-                self._gone.discard(incarnation)
-                self._membership.part(incarnation, "its lease has ended")
+        await self._fade(session)
+        for incarnation in self._departures.take_finished(read_to):
+            self._membership.part(incarnation, "its lease has ended")
 
     async def _may_begin(self, session: Session, lane: int, entry: Received) -> bool:
         """Whether the first entry of an incarnation may be taken now.
@@ -210,10 +213,11 @@ class Reader:
         is read that they have sent, and the data lane until all notes are read that
         tell who has gone.
         """
+        at = _time(entry.id)
         if lane == SYSTEM:
-            return not any(_time(id_) <= _time(entry.id) for id_ in self._going.values())
-        await self._part(session, entry.id)
-        return _time(entry.id) < self._noted_to
+            return not self._departures.has_before(at)
+        await self._part(session, at)
+        return at < self._departures.noted_to
 
     # One entry
 
@@ -240,13 +244,14 @@ class Reader:
             if peer is None:
                 self.late += 1
                 return True
+        if not self._is_current():
+            return False
         heard = peer.heard[lane]
         if number <= heard:
             self.duplicates += 1
         elif number > heard + 1:
             why = f"entries {heard + 1} to {number - 1} of {incarnation} are missing"
             membership.lose(why)
-            self._link.failed(session, why)
         else:
             found = await self._unpack(entry.id, body)
             await self._learn_names(session, peer, found)
@@ -312,7 +317,7 @@ class Reader:
 
     def _note(self, values: dict[bytes, bytes], id_: bytes) -> None:
         if b"gone" in values:
-            self._going[values[b"gone"].decode()] = id_
+            self._departures.note(values[b"gone"].decode(), _time(id_))
             return
         incarnation, _, lane = values[b"room"].decode().rpartition(":")
         peer = self._membership.peers.get(incarnation)

@@ -54,7 +54,7 @@ class Receiver:
         #: What is owed when a lane has room again, by name and lane.
         self._stalled: dict[tuple[str, bool], list[Key]] = {}
 
-    def receive(self, peer: Peer, message: BusMessage, problem: str | None = None) -> None:
+    def receive(self, peer: Peer, message: BusMessage, problem: str | None) -> None:
         """Take a message that has come from ``peer``, which may send it.
 
         Args:

@@ -8,7 +8,6 @@ import attrs
 from ...errors import UnknownWorkerError
 from .._codec import MessageCodec
 from .._messages import BusMessage
-from ._lease import Lease
 from ._link import Link
 from ._membership import Membership
 from ._outbox import Outbox, lane_of
@@ -21,10 +20,18 @@ from ._writer import Writer
 
 @attrs.define(eq=False)
 class Sender:
-    """Finds the lane for each message, and makes senders wait where they must."""
+    """Finds the lane for each message, and makes senders wait where they must.
+
+    Attributes:
+      link: How long senders wait for it.
+      membership: Who the others are.
+      outbox: What is to be sent.
+      writer: What sends it.
+      windows: What may be sent to others.
+      codec: Encodes messages.
+    """
 
     link: Link
-    lease: Lease
     membership: Membership
     outbox: Outbox
     writer: Writer
@@ -49,7 +56,7 @@ class Sender:
         """
         item = Item(self.codec.encode(message), message)
         # If all others take us for gone, they are told all once they know us again.
-        if self.lease.is_held:
+        if self.membership.lease.is_held:
             self._put_for_all(item)
 
     def tell(self, peer: Peer, message: BusMessage) -> None:
@@ -117,8 +124,8 @@ class Sender:
         """
         item = Item(self.codec.encode(message), message, Receipt())
         with self.link.patience():
-            while not self.lease.is_held:
-                await self.lease.wait_change()
+            while not self.membership.lease.is_held:
+                await self.membership.lease.wait_change()
             counted = await self._room_at_all(message) if message.waits_for_room else ()
             self._put_for_all(item, counted)
             assert item.receipt is not None

@@ -16,7 +16,7 @@ from ._failures import NEEDS, translate
 from ._session import RedisSession
 from ._store import Session, StoreDeniedError, StoreRefusesError, StoreUnavailableError
 
-logger = logging.getLogger("trioworkers.bus")
+logger = logging.getLogger("trioworkers.bus.redis")
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 _OLDEST = {"redis_version": (7, 0), "valkey_version": (7, 2)}

@@ -184,18 +184,12 @@ class RedisSession:
             raise self._deny_version(version)
 
     async def join(
-        self,
-        incarnation: str,
-        names: Sequence[str],
-        about: bytes,
-        lease: float,
-        *,
-        replaces: str | None = None,
+        self, incarnation: str, names: Sequence[str], about: bytes, lease: float
     ) -> Joined:
         """See `Session.join`."""
         script = load_script("join", refusable=True)
-        args = (incarnation, _milliseconds(lease), about, replaces or b"", VERSION, *names)
-        _, expiry, peers = self._check(await self._run(script, *args))
+        args: list[bytes | str | int] = [incarnation, _milliseconds(lease), about, VERSION]
+        _, expiry, peers = self._check(await self._run(script, *args, *names))
         return Joined(tuple(peer.decode() for peer in peers), _seconds(expiry))
 
     async def renew(self, incarnation: str, lease: float, names: int) -> Renewed:

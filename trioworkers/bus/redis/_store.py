@@ -119,7 +119,7 @@ class Joined:
     Attributes:
       peers: All other incarnations that have a lease.
       next_expiry: Seconds until the first of their leases will expire, if nobody
-        renews it; infinite if there is none.
+        renews it; 0 if one has expired already; infinite if there is none.
     """
 
     peers: tuple[str, ...]
@@ -175,33 +175,26 @@ class Session(Protocol):
     """A connection to the server; what one incarnation at a time does with it.
 
     Every operation takes effect as a whole or not at all, by the server's clock, and
-    is a checkpoint. All raise `StoreUnavailableError` (then it isn't known whether it
-    took effect, and all later calls raise it, too), and those that are done in an
-    incarnation's name raise `FencedError` if that has no lease. Those that write raise
-    `StoreRefusesError` where noted. Any may be called while another one is under way;
+    is a checkpoint. All raise `StoreUnavailableError` or `StoreDeniedError` (then it isn't
+    known whether it took effect, and all later calls raise it, too), and those that are
+    done in an incarnation's name raise `FencedError` if that has no lease. Those that
+    write raise `StoreRefusesError` where noted. Any may be called while another one is under way;
     `read` by one Trio task at a time.
     """
 
     async def join(
-        self,
-        incarnation: str,
-        names: Sequence[str],
-        about: bytes,
-        lease: float,
-        *,
-        replaces: str | None = None,
+        self, incarnation: str, names: Sequence[str], about: bytes, lease: float
     ) -> Joined:
         """Take a lease of ``lease`` seconds, and claim all ``names``.
 
         An incarnation that has one already keeps it: its names are then exactly these,
-        and what it has sent and got stays.
+        and what it has sent and got stays. Ends leases that have expired, as `renew` does.
 
         Args:
           incarnation: Who joins; has never had a lease that ended.
           names: Its subscribers.
           about: What others may know of it: a JSON object.
           lease: Seconds.
-          replaces: An incarnation whose lease, if it has one, ends now, as by `leave`.
 
         Raises:
           NamesTakenError: Another incarnation that has a lease has one of the names.
@@ -211,8 +204,9 @@ class Session(Protocol):
     async def renew(self, incarnation: str, lease: float, names: int) -> Renewed:
         """Let the lease end in ``lease`` seconds from now; end leases that have expired.
 
-        Whoever renews ends all leases that have expired: their names are free, their
-        streams are deleted, and each incarnation that lives gets a ``gone`` note.
+        Whoever renews ends leases that have expired: their names are free, their streams
+        are deleted, and each incarnation that lives gets a ``gone`` note. If they are very
+        many, some are left for the next one, and ``next_expiry`` is 0.
 
         Args:
           incarnation: Whose.

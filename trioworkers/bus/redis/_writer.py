@@ -1,5 +1,6 @@
 """Sends what waits: one Trio task, which flushes all of it at once."""
 
+import math
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from ._store import (
     SESSION_ERRORS,
     START,
     Appended,
+    AppendReply,
     FencedError,
     LostWritesError,
     Session,
@@ -39,7 +41,6 @@ class Writer:
       on_undeliverable: Called with what can't be sent any more, and why.
 
     Attributes:
-      acknowledged: For each lane, up to which entry the own streams can be deleted.
       entries: How many entries were sent.
     """
 
@@ -52,14 +53,14 @@ class Writer:
         limit: int,
         on_undeliverable: Callable[[Item, str], None],
     ) -> None:
-        self.acknowledged = (START, START)
         self.entries = 0
         self._link = link
         self._membership = membership
         self._outbox = outbox
         self._limit = limit
         self._on_undeliverable = on_undeliverable
-        self._deleted = (START, START)
+        #: For each lane, up to which entry the own streams can be deleted, and were.
+        self._acknowledged = self._deleted = (START, START)
         self._must_acknowledge = False
         self._woken = trio.Event()
         self._idle = trio.Event()
@@ -71,14 +72,14 @@ class Writer:
 
     def acknowledge(self, acknowledged: tuple[bytes, bytes], *, now: bool) -> None:
         """Delete entries up to these, with what is sent next or, if need be, without."""
-        self.acknowledged = acknowledged
+        self._acknowledged = acknowledged
         if now:
             self._must_acknowledge = True
             self._woken.set()
 
     def restart(self) -> None:
         """Forget what was acknowledged: the streams are new."""
-        self.acknowledged = self._deleted = (START, START)
+        self._acknowledged = self._deleted = (START, START)
         self._must_acknowledge = False
         self._woken.set()
 
@@ -144,7 +145,7 @@ class Writer:
         batch = outbox.collect()
         broadcasts = len(outbox.broadcasts)
         known = list(membership.peers) if broadcasts else []
-        acknowledged = self.acknowledged
+        acknowledged = self._acknowledged
         if batch or broadcasts or self._link.is_refused:
             if not self._link.is_up and acknowledged != self._deleted:
                 # The server takes nothing new: what was read may be what fills it.
@@ -162,21 +163,26 @@ class Writer:
                 return  # all of it was given up meanwhile
             for peer in outbox.confirm(batch, reply.results):
                 membership.suspect(peer)
-            if reply.living is not None:
-                membership.see_living(reply.living, known)
-            for item in outbox.broadcasts[:broadcasts]:
-                if item.receipt is not None:
-                    item.receipt.settle()
-            # If one has come as another one went, the numbers are right: ask once more.
-            if reply.living is not None or Appended.GONE not in reply.results:
-                del outbox.broadcasts[:broadcasts]
+            self._confirm_broadcasts(broadcasts, reply, known)
         elif self._must_acknowledge:
             await session.acknowledge(incarnation, acknowledged, limit=self._limit)
-        if acknowledged == self.acknowledged:
+        if acknowledged == self._acknowledged:
             self._must_acknowledge = False
         self._deleted = acknowledged
         if outbox.is_empty and membership.has_names_to_give_up:
             await membership.give_up_names(session)
+
+    def _confirm_broadcasts(self, count: int, reply: AppendReply, known: list[Peer]) -> None:
+        """Note that the first ``count`` broadcasts have gone to all that were known."""
+        broadcasts = self._outbox.broadcasts
+        if reply.living is not None:
+            self._membership.see_living(reply.living, known)
+        for item in broadcasts[:count]:
+            if item.receipt is not None:
+                item.receipt.settle()
+        # If one has come as another one went, the numbers are right: ask once more.
+        if reply.living is not None or Appended.GONE not in reply.results:
+            del broadcasts[:count]
 
     async def _resolve(self, session: Session) -> None:
         """Find out who has the names that something waits for."""
@@ -239,7 +245,7 @@ class Writer:
             peers = self._membership.peers
             for item in self._outbox.give_up(peers, trio.current_time()):
                 self._on_undeliverable(item, str(self._link.error()))
-            due = min((item.due for item in self._outbox.waiting(peers)), default=float("inf"))
+            due = min((item.due for item in self._outbox.waiting(peers)), default=math.inf)
             self._alarm = trio.CancelScope(deadline=due)
 
 

@@ -119,11 +119,6 @@ TimedStreamFault = Unreachable | Mute | OutOfMemory | Restart | Foreign | Pause 
 StreamFault = OperationFault | TimedStreamFault
 
 
-def loses_data(fault: object) -> bool:
-    """Whether a server has lost something when that fault has healed."""
-    return isinstance(fault, Restart) and fault.loses > 0
-
-
 def check_stream_faults(faults: Iterable[object], runners: Collection[str]) -> None:
     """Refuse faults of runners that there aren't.
 

@@ -27,11 +27,10 @@ class Stream:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def delete_to(self, last: bytes) -> bool:
-        """Delete what comes up to ``last``, included; return whether there was anything."""
-        limit, before = _position(last), len(self.entries)
+    def delete_to(self, last: bytes) -> None:
+        """Delete what comes up to ``last``, included."""
+        limit = _position(last)
         self.entries = [e for e in self.entries if _position(e.id) > limit]
-        return len(self.entries) < before
 
     def after(self, last: bytes, count: int) -> list[Received]:
         """Return up to ``count`` entries that come after ``last``."""

@@ -43,21 +43,13 @@ class StreamModel:
     repeats: bool = False
 
     def join(
-        self,
-        now: int,
-        incarnation: str,
-        names: Sequence[str],
-        about: bytes,
-        lease: float,
-        replaces: str | None,
+        self, now: int, incarnation: str, names: Sequence[str], about: bytes, lease: float
     ) -> Joined:
         """See `Session.join`."""
         keys = self.keys
         self._check_memory()
-        self._check_free(now, incarnation, names, besides=replaces)
+        self._check_free(now, incarnation, names)
         self._sweep(now)
-        if replaces in keys.leases:
-            keys.end(replaces, now)
         if incarnation in keys.leases:
             given_up = set(keys.owned.get(incarnation, {})).difference(names)
             self.release(now, incarnation, sorted(given_up))
@@ -70,7 +62,7 @@ class StreamModel:
     def renew(self, now: int, incarnation: str, lease: float, names: int) -> Renewed:
         """See `Session.renew`."""
         keys = self.keys
-        self._check_lease(now, incarnation)
+        self.check_lease(now, incarnation)
         keys.leases[incarnation] = now + round(lease * 1000)
         self._sweep(now)
         kept = len(keys.owned.get(incarnation, {})) == names
@@ -86,7 +78,7 @@ class StreamModel:
     ) -> Renewed:
         """See `Session.resume`."""
         keys = self.keys
-        self._check_lease(now, incarnation)
+        self.check_lease(now, incarnation)
         for (destination, lane), number in sent.items():
             if keys.lives(destination, now):
                 recorded = keys.sent.get(destination, {}).get((incarnation, lane), 0)
@@ -104,7 +96,7 @@ class StreamModel:
     def claim(self, now: int, incarnation: str, names: Sequence[str]) -> None:
         """See `Session.claim`."""
         self._check_memory()
-        self._check_lease(now, incarnation)
+        self.check_lease(now, incarnation)
         self._check_free(now, incarnation, names)
         self._sweep(now)
         self._claim(incarnation, names)
@@ -112,7 +104,7 @@ class StreamModel:
     def release(self, now: int, incarnation: str, names: Sequence[str]) -> None:
         """See `Session.release`."""
         keys = self.keys
-        self._check_lease(now, incarnation)
+        self.check_lease(now, incarnation)
         owned = keys.owned.get(incarnation, {})
         former = keys.former.setdefault(incarnation, {})
         for name in [n for n, since in former.items() if not _is_recent(since, now)]:
@@ -157,7 +149,7 @@ class StreamModel:
     ) -> None:
         """See `Session.acknowledge`."""
         keys = self.keys
-        self._check_lease(now, incarnation)
+        self.check_lease(now, incarnation)
         for lane, last in zip((SYSTEM, DATA), acknowledged, strict=True):
             where = (incarnation, lane)
             stream = keys.streams.get(where)
@@ -170,10 +162,6 @@ class StreamModel:
                         room = f"{incarnation}:{lane}".encode()
                         keys.add((source, SYSTEM), now, b"room", room)
 
-    def check(self, now: int, incarnation: str) -> None:
-        """Raise what all raise that is done in the name of an incarnation without a lease."""
-        self._check_lease(now, incarnation)
-
     def read(
         self, incarnation: str, after: tuple[bytes, bytes], count: int
     ) -> tuple[list[Received], list[Received]]:
@@ -184,22 +172,21 @@ class StreamModel:
         )
         return system, data
 
+    def check_lease(self, now: int, incarnation: str) -> None:
+        """Raise what all raise that is done in the name of an incarnation without a lease."""
+        if not self.keys.lives(incarnation, now):
+            raise FencedError
+
     # Steps
 
     def _check_memory(self) -> None:
         if self.out_of_memory:
             raise StoreRefusesError("OOM command not allowed when used memory > 'maxmemory'")
 
-    def _check_lease(self, now: int, incarnation: str) -> None:
-        if not self.keys.lives(incarnation, now):
-            raise FencedError
-
-    def _check_free(
-        self, now: int, incarnation: str, names: Sequence[str], besides: str | None = None
-    ) -> None:
+    def _check_free(self, now: int, incarnation: str, names: Sequence[str]) -> None:
         for name in names:
             owner = self._owner(name, now)
-            if owner is not None and owner not in (incarnation, besides):
+            if owner is not None and owner != incarnation:
                 raise NamesTakenError(name, self.keys.about[owner])
 
     def _sweep(self, now: int) -> None:

@@ -106,16 +106,10 @@ class StreamSession:
         self._check()
 
     async def join(
-        self,
-        incarnation: str,
-        names: Sequence[str],
-        about: bytes,
-        lease: float,
-        *,
-        replaces: str | None = None,
+        self, incarnation: str, names: Sequence[str], about: bytes, lease: float
     ) -> Joined:
         """See `Session.join`."""
-        return await self._do(StreamModel.join, incarnation, names, about, lease, replaces)
+        return await self._do(StreamModel.join, incarnation, names, about, lease)
 
     async def renew(self, incarnation: str, lease: float, names: int) -> Renewed:
         """See `Session.renew`."""
@@ -188,7 +182,7 @@ class StreamSession:
                 await self._wait_for_entry(incarnation, after)
             found = server.model.read(incarnation, after, count)
             if not any(found) and self._broken is None:
-                server.model.check(server.now, incarnation)
+                server.model.check_lease(server.now, incarnation)
         await self._come_back(faults, deadline)
         return found
 

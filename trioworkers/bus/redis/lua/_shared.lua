@@ -82,16 +82,28 @@ local function extend(incarnation, lease)
 end
 
 -- The refusal if another one that lives has one of the names ARGV[first] and so on.
-local function find_taken(incarnation, first, replaced)
+local function find_taken(incarnation, first)
   for i = first, #ARGV do
     local owner = call('HGET', NAMES, ARGV[i])
-    if owner and owner ~= incarnation and owner ~= replaced and lease_end(owner) then
+    if owner and owner ~= incarnation and lease_end(owner) then
       return {'taken', ARGV[i], call('HGET', ABOUT, owner) or ''}
     end
   end
 end
 
+-- Those that hear of the new owner must have heard that the old one has gone.
+local function end_owners(incarnation, first)
+  for i = first, #ARGV do
+    local owner = call('HGET', NAMES, ARGV[i])
+    if owner and owner ~= incarnation then
+      end_leases({owner})
+    end
+  end
+end
+
+-- Nobody who lives has any of the names.
 local function claim_names(incarnation, first)
+  end_owners(incarnation, first)
   for i = first, #ARGV do
     call('HSET', NAMES, ARGV[i], incarnation)
     call('SADD', OWNED .. incarnation, ARGV[i])
@@ -121,5 +133,15 @@ local function acknowledge(incarnation, lane, stream, from, limit)
     if lease_end(source) then
       call('XADD', SYSTEM .. source, '*', 'room', incarnation .. ':' .. lane)
     end
+  end
+end
+
+-- The same for each lane, but not for one of which '' is given.
+local function acknowledge_both(incarnation, system, data, limit)
+  if system ~= '' then
+    acknowledge(incarnation, 0, SYSTEM .. incarnation, system, limit)
+  end
+  if data ~= '' then
+    acknowledge(incarnation, 1, DATA .. incarnation, data, limit)
   end
 end

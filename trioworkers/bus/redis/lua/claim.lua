@@ -8,8 +8,6 @@ local taken = find_taken(incarnation, 2)
 if taken then
   return taken
 end
--- Those that hear of the new owner must know that the old one has gone.
-sweep()
 claim_names(incarnation, 2)
 call('PEXPIRE', OWNED .. incarnation, ends - now + HOUR)
 return {'ok'}

@@ -1,17 +1,14 @@
--- ARGV: incarnation, lease, about, replaces or '', version, names...
-local incarnation, lease, replaces, version = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5]
+-- ARGV: incarnation, lease, about, version, names...
+local incarnation, lease, version = ARGV[1], tonumber(ARGV[2]), ARGV[4]
 local found = call('GET', PREFIX .. 'version')
 if found and found ~= version then
   return {'version', found}
 end
-local taken = find_taken(incarnation, 6, replaces)
+local taken = find_taken(incarnation, 5)
 if taken then
   return taken
 end
 sweep()
-if replaces ~= '' and call('ZSCORE', LEASES, replaces) then
-  end_leases({replaces})
-end
 local had_lease = call('ZSCORE', LEASES, incarnation)
 if had_lease and not lease_end(incarnation) then
   end_leases({incarnation})
@@ -19,7 +16,7 @@ if had_lease and not lease_end(incarnation) then
 end
 if had_lease then
   local wanted = {}
-  for i = 6, #ARGV do
+  for i = 5, #ARGV do
     wanted[ARGV[i]] = true
   end
   for _, name in ipairs(call('SMEMBERS', OWNED .. incarnation)) do
@@ -34,7 +31,7 @@ else
 end
 call('SET', PREFIX .. 'version', version)
 call('HSET', ABOUT, incarnation, ARGV[3])
-claim_names(incarnation, 6)
+claim_names(incarnation, 5)
 extend(incarnation, lease)
 local peers = {}
 for _, peer in ipairs(all_living()) do
