@@ -75,7 +75,7 @@ async def test_a_runner_that_fades():
             near.bus.post(BusRunnerFadingMessage(name, source=""))
         await wait_all_tasks_blocked()
         assert (ours.running, theirs.running) == (1, 1)
-        assert [outcome.status for outcome in asked] == [JobStatus.CANCELLED] * 2
+        assert [outcome.status for outcome in asked] == [JobStatus.LOST] * 2
         assert "theirs" in near.registry
     assert [outcome.status for outcome in (*local, *remote)] == [JobStatus.TIMED_OUT] * 2
 
