@@ -204,6 +204,7 @@ class WaitingCircleError(TrioWorkersError):
 class BusDisconnected(TrioWorkersError, ConnectionError):
     """A bus can't be reached, and the sender has waited as long as it may.
 
+    What was on its way as the connection broke may have arrived; nothing else was sent.
     See `BusDeniedError` for one that refuses us, where waiting is of no use.
 
     Attributes:
@@ -221,7 +222,8 @@ class BusDisconnected(TrioWorkersError, ConnectionError):
     def __str__(self) -> str:
         return (
             f"the bus at {self.bus} can't be reached ({self.state}): {self.reason}. Nothing was "
-            f"sent; waited {self.waited:g} s. Wait with `await bus.wait_connected()`, try again, "
+            "sent, but for what was on its way as the connection broke; "
+            f"waited {self.waited:g} s. Wait with `await bus.wait_connected()`, try again, "
             "or give the bus a longer send_timeout."
         )
 

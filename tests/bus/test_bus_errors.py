@@ -14,8 +14,8 @@ def test_a_bus_that_cannot_be_reached():
     """The text says which, how it stands, why, for how long, and what to do."""
     assert str(DISCONNECTED) == (
         "the bus at redis://10.0.0.1:6379/0 can't be reached (reconnecting): refused. Nothing was "
-        "sent; waited 5 s. Wait with `await bus.wait_connected()`, try again, or give the bus a "
-        "longer send_timeout."
+        "sent, but for what was on its way as the connection broke; waited 5 s. Wait with "
+        "`await bus.wait_connected()`, try again, or give the bus a longer send_timeout."
     )
     with pytest.raises(ConnectionError, match="waited 5 s"):
         raise DISCONNECTED
