@@ -47,3 +47,10 @@ def test_the_same_seed_is_the_same_run(seed):
     """To the last event, also in a process that has run others before."""
     first, second = (BUILT_IN["streams"].run(seed).timeline for _ in range(2))
     assert first.first_difference(second) is None
+
+
+@pytest.mark.parametrize("seed", [509416])
+def test_what_was_found_once_stays_mended(seed):
+    """509416: a bus is back under another incarnation before the old one is missed."""
+    found = explore(Search(("streams",), seed, 1), lambda: False)
+    assert not [violation for batch in found for violation in batch.violations]

@@ -17,6 +17,7 @@ from ._store import (
     LostWritesError,
     NamesTakenError,
     Session,
+    Standing,
     StoreRefusesError,
     StoreUnavailableError,
 )
@@ -241,9 +242,17 @@ class Membership:
                 await self._suspected.wait()
             peer, due = next(iter(self._suspects.items()))
             await trio.sleep_until(due)
-            del self._suspects[peer]
             if self.peers.get(peer.incarnation) is peer:
-                self.part(peer.incarnation, "its lease has ended")
+                # The server may have another copy of its data by now, in which it lives.
+                session = await self._link.wait_session()
+                try:
+                    (standing,) = await session.judge([(peer.incarnation, "")])
+                except SESSION_ERRORS as error:
+                    self._link.failed(session, str(error))
+                    continue
+                if standing is Standing.GONE:
+                    self.part(peer.incarnation, "its lease has ended")
+            del self._suspects[peer]
 
     def see_living(self, living: Iterable[str], known: Iterable[Peer]) -> None:
         """Meet those that weren't known, and suspect those that don't live any more.
