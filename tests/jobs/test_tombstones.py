@@ -67,7 +67,7 @@ def test_tombstones_of_a_requester_that_departs_go():
         stones = Tombstones()
         stones.add(_cancel("j", "gone"))
         stones.add(_cancel("k", "stays"))
-        stones.forget_requester("gone")
+        stones.forget_requesters({"gone"})
         assert not stones.take("j")
         assert stones.take("k")
 
@@ -104,7 +104,7 @@ def test_tombstones_match_a_plain_model(script):
             elif action == "wait":
                 await trio.sleep(seconds)
             else:
-                stones.forget_requester(f"r{n % 2}")
+                stones.forget_requesters({f"r{n % 2}"})
                 model = {k: v for k, v in model.items() if v[1] != f"r{n % 2}"}
             now = trio.current_time()
             assert stones.count() == sum(v[0] > now for v in model.values())

@@ -82,13 +82,28 @@ def _check_urls(
     return urls
 
 
-def check_seconds(
+def _check_seconds(
     _context: click.Context, _parameter: click.Parameter, seconds: float | None
 ) -> float | None:
     """Refuse what is no number of seconds >= 0."""
     if seconds is not None and not (seconds >= 0 and math.isfinite(seconds)):
         raise click.BadParameter(f"{seconds:g} is not a number of seconds")
     return seconds
+
+
+def seconds_option(
+    name: str, help_text: str, default: float | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return an option that takes seconds; a default is shown, None isn't."""
+    return click.option(
+        name,
+        type=float,
+        metavar="SECONDS",
+        callback=_check_seconds,
+        default=default,
+        show_default=default is not None,
+        help=help_text,
+    )
 
 
 def bus_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -104,15 +119,10 @@ def bus_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         command(*args, where=BusOptions(bus, namespace, connect_timeout), **kwargs)
 
+    decorated: Callable[..., None] = with_options
     for option in (
-        click.option(
-            "--connect-timeout",
-            type=float,
-            metavar="SECONDS",
-            callback=check_seconds,
-            default=5.0,
-            show_default=True,
-            help="Give up if the server can't be reached for this time.",
+        seconds_option(
+            "--connect-timeout", "Give up if the server can't be reached for this time.", 5.0
         ),
         click.option(
             "--namespace",
@@ -134,8 +144,8 @@ def bus_options(command: Callable[..., None]) -> Callable[..., None]:
             "rediss:// for TLS, or unix:///path. Can be given again, for a failover.",
         ),
     ):
-        with_options = option(with_options)
-    return with_options
+        decorated = option(decorated)
+    return decorated
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from ._bus_options import (
     BusOptions,
     bus_faults,
     bus_options,
-    check_seconds,
     say,
+    seconds_option,
     show_logs,
 )
 from ._call_display import CallDisplay, open_display, show_failure
@@ -180,12 +180,8 @@ Exit status:
     callback=read_payload,
     help="What the job is about: a JSON object, in a file or on standard input if that is said.",
 )
-@click.option(
-    "--timeout",
-    type=float,
-    metavar="SECONDS",
-    callback=check_seconds,
-    help="Cancel it after this time, waiting for its worker included.  [default: no limit]",
+@seconds_option(
+    "--timeout", "Cancel it after this time, waiting for its worker included.  [default: no limit]"
 )
 @click.option("--quiet", "-q", is_flag=True, help="Write the response alone.")
 @click.pass_context

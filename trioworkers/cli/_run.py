@@ -18,8 +18,8 @@ from ._bus_options import (
     BusOptions,
     bus_faults,
     bus_options,
-    check_seconds,
     say,
+    seconds_option,
     show_logs,
 )
 from ._hosting import Hosting
@@ -92,23 +92,9 @@ Exit status:
     callback=_check_name,
     help="The runner's name, which nobody else on the bus may have.  [default: made up]",
 )
-@click.option(
-    "--grace",
-    type=float,
-    metavar="SECONDS",
-    callback=check_seconds,
-    default=30.0,
-    show_default=True,
-    help="Finish what was accepted for this time, after a signal.",
-)
-@click.option(
-    "--lease",
-    type=float,
-    metavar="SECONDS",
-    callback=check_seconds,
-    default=10.0,
-    show_default=True,
-    help="Be taken for gone by the others when nothing is heard for this time.",
+@seconds_option("--grace", "Finish what was accepted for this time, after a signal.", 30.0)
+@seconds_option(
+    "--lease", "Be taken for gone by the others when nothing is heard for this time.", 10.0
 )
 @click.pass_context
 def run_workers(

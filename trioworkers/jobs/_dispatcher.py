@@ -1,7 +1,7 @@
 """A pool's jobs: which member does which, and which wait until one is free."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import attrs
 import trio
@@ -79,11 +79,11 @@ class Dispatcher(Intake):
         else:
             self._cancel_waiting(request, message.reason or "cancelled by the requester")
 
-    def requester_departed(self, name: str) -> None:
-        """Cancel what a requester that has gone was waiting for."""
-        super().requester_departed(name)
+    def requesters_departed(self, names: Container[str]) -> None:
+        """Cancel what requesters that have gone were waiting for."""
+        super().requesters_departed(names)
         for job_id, request in self._line.requests.items():
-            if request.source == name:
+            if request.source in names:
                 self._line.leave(job_id)
                 failure = JobFailure("RequesterLost", ABANDONED)
                 self._give_up(request, Answer(JobStatus.LOST, error=failure))

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Container
 
 import attrs
 import trio
@@ -120,15 +121,15 @@ class Intake(ABC):
         if job is not None:
             job.grant(message.credit)
 
-    def requester_departed(self, name: str) -> None:
-        """Cancel what a requester that has gone was waiting for."""
+    def requesters_departed(self, names: Container[str]) -> None:
+        """Cancel what requesters that have gone were waiting for."""
         if self.tombstones is not None:
-            for job_id in self.tombstones.forget_requester(name):
+            for job_id in self.tombstones.forget_requesters(names):
                 self._ignore(job_id)  # its request may still be on its way
         for job in self.active.values():
-            if job.request.source == name and job.cancel is None:
+            if job.request.source in names and job.cancel is None:
                 job.cancel = BusJobCancelMessage(
-                    job.request.job_id, ABANDONED, source=name, target=self.name
+                    job.request.job_id, ABANDONED, source=job.request.source, target=self.name
                 )
                 job.is_abandoned = True
                 job.scope.cancel()

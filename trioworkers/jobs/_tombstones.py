@@ -1,6 +1,7 @@
 """Early cancels: tombstones for jobs whose requests have not come."""
 
 from collections import OrderedDict
+from collections.abc import Container
 
 import attrs
 import trio
@@ -34,9 +35,9 @@ class Tombstones:
         self._expire()
         return self._graves.pop(job_id, None) is not None
 
-    def forget_requester(self, name: str) -> list[str]:
-        """Drop the cancels of a requester that has gone; return their jobs."""
-        jobs = [job_id for job_id, (_, source) in self._graves.items() if source == name]
+    def forget_requesters(self, names: Container[str]) -> list[str]:
+        """Drop the cancels of requesters that have gone; return their jobs."""
+        jobs = [job_id for job_id, (_, source) in self._graves.items() if source in names]
         for job_id in jobs:
             del self._graves[job_id]
         return jobs

@@ -1,13 +1,12 @@
 """What any `WorkerBus` must pass."""
 
 from collections.abc import Awaitable, Callable, Collection
-from functools import partial
 
 from ..bus import WorkerBus
 from ._bus_isolation import ISOLATION
 from ._bus_routing import ROUTING
 from ._bus_trial import BusTrial
-from ._conformance import choose, clause_name, first_line, judge, make
+from ._conformance import check_clauses, make
 
 
 async def check_bus(
@@ -56,21 +55,13 @@ async def check_bus(
       TypeError: ``make_bus`` returns something else.
     """
     check_bounds(within=within, settle=settle, most_queued=most_queued)
-    held = []
-    for check in choose((*ROUTING, *ISOLATION), only, skip):
+
+    async def open_trial(clause: str, promise: str) -> BusTrial:
         bus = await make_worker_bus(make_bus)
-        trial = BusTrial(
-            type(bus).__name__,
-            clause_name(check),
-            first_line(check),
-            within,
-            settle,
-            bus=bus,
-            most_queued=most_queued,
-        )
-        await judge(trial, partial(check, trial))
-        held.append(trial.clause)
-    return tuple(held)
+        contract = type(bus).__name__
+        return BusTrial(contract, clause, promise, within, settle, bus=bus, most_queued=most_queued)
+
+    return await check_clauses((*ROUTING, *ISOLATION), only, skip, open_trial)
 
 
 def check_bounds(**bounds: float) -> None:

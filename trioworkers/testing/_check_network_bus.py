@@ -5,7 +5,7 @@ from functools import partial
 
 from ..bus import WorkerBus
 from ._check_bus import check_bounds, make_worker_bus
-from ._conformance import choose, clause_name, first_line, judge
+from ._conformance import check_clauses
 from ._network_bus_isolation import NETWORK_ISOLATION
 from ._network_bus_routing import NETWORK_ROUTING
 from ._network_bus_trial import NetworkBusTrial
@@ -51,13 +51,13 @@ async def check_network_bus(
       BrokenContractError, ValueError, TypeError: As in `check_bus`.
     """
     check_bounds(within=within, settle=settle, most_queued=most_queued)
-    held = []
-    for check in choose((*NETWORK_ROUTING, *NETWORK_ISOLATION), only, skip):
+
+    async def open_trial(clause: str, promise: str) -> NetworkBusTrial:
         bus = await make_worker_bus(make_bus)
-        trial = NetworkBusTrial(
+        return NetworkBusTrial(
             type(bus).__name__,
-            clause_name(check),
-            first_line(check),
+            clause,
+            promise,
             within,
             settle,
             bus=bus,
@@ -65,6 +65,5 @@ async def check_network_bus(
             make_another=partial(make_worker_bus, make_bus),
             most_queued=most_queued,
         )
-        await judge(trial, partial(check, trial))
-        held.append(trial.clause)
-    return tuple(held)
+
+    return await check_clauses((*NETWORK_ROUTING, *NETWORK_ISOLATION), only, skip, open_trial)

@@ -11,7 +11,7 @@ from ..bus import BusActivateWorkerMessage, BusDeactivateWorkerMessage, BusEndWo
 from ..errors import DuplicateWorkerError, JobError, StoppedError
 from ..jobs import collect_handlers
 from ..workers import BaseWorker, WorkerParams, WorkerRegistry
-from ._conformance import choose, clause_name, first_line, judge, make
+from ._conformance import check_clauses, make
 from ._leftovers import live_tasks
 from ._worker_trial import NO_SUCH_JOB, WorkerTrial
 
@@ -62,22 +62,20 @@ async def check_worker(
             raise TypeError(f"make_worker must return a BaseWorker, not {worker!r}")
         return worker
 
-    held = []
-    for check in choose(CLAUSES, only, skip):
+    async def open_trial(clause: str, promise: str) -> WorkerTrial:
         worker = await make_one()
-        trial = WorkerTrial(
+        return WorkerTrial(
             type(worker).__name__,
-            clause_name(check),
-            first_line(check),
+            clause,
+            promise,
             within,
             0.0,
             worker=worker,
             make_worker=make_one,
             jobs=jobs or {},
         )
-        await judge(trial, partial(check, trial))
-        held.append(trial.clause)
-    return tuple(held)
+
+    return await check_clauses(CLAUSES, only, skip, open_trial)
 
 
 async def readiness(trial: WorkerTrial) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import NoReturn, TypeVar
 
 import attrs
@@ -10,6 +11,7 @@ import trio
 from ..errors import BrokenContractError as BrokenContractError
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Trial")
 
 
 @attrs.define(eq=False)
@@ -121,6 +123,32 @@ async def judge(trial: Trial, check: Callable[[], Awaitable[None]]) -> None:
         if isinstance(error, trio.TooSlowError):
             detail = f"It has not ended after {limit:g} s."
         raise BrokenContractError(trial.contract, trial.clause, trial.promise, detail) from error
+
+
+async def check_clauses(
+    clauses: Sequence[Callable[[S], Awaitable[None]]],
+    only: Collection[str],
+    skip: Collection[str],
+    open_trial: Callable[[str, str], Awaitable[S]],
+) -> tuple[str, ...]:
+    """Check clauses one after the other; return the names of those checked, which all hold.
+
+    Args:
+      clauses: Those there are.
+      only: As in `choose`.
+      skip: As in `choose`.
+      open_trial: Returns a fresh trial, given a clause's name and what it promises.
+
+    Raises:
+      BrokenContractError: The first one that does not hold.
+      ValueError: As from `choose`.
+    """
+    held = []
+    for check in choose(clauses, only, skip):
+        trial = await open_trial(clause_name(check), first_line(check))
+        await judge(trial, partial(check, trial))
+        held.append(trial.clause)
+    return tuple(held)
 
 
 def first_line(check: Callable[..., object]) -> str:

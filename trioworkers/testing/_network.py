@@ -20,7 +20,7 @@ from ._links import Direction, Link
 from ._monitor import Monitor
 from ._node import Node, NodeBus
 from ._timeline import Timeline
-from ._trouble import make_trouble
+from ._trouble import let_happen, make_trouble
 
 
 class SimulatedNetwork(RunnerNetwork[NodeBus]):
@@ -77,7 +77,9 @@ class SimulatedNetwork(RunnerNetwork[NodeBus]):
         for direction in self._contact.directions.values():
             direction.plan(fault for fault in self._faults if isinstance(fault, LinkFault))
         timed = [fault for fault in self._faults if not isinstance(fault, LinkFault)]
-        self._nursery.start_soon(make_trouble, self, timed, self._troubles, self._nursery)
+        self._nursery.start_soon(
+            make_trouble, let_happen, self, timed, self._troubles, self._nursery
+        )
 
     async def _start(self, node: Node[NodeBus]) -> None:
         node.begin(

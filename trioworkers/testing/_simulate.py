@@ -326,19 +326,12 @@ async def _open_stage(
         bus = SimulatedBus(decisions, monitor.timeline, monitor=monitor)
         async with WorkerRunner(name="runner", bus=bus) as runner:
             yield _Stage(runner)
-    elif isinstance(setting.link, StreamLink):
-        streams = StreamNetwork(
-            setting.runners,
-            decisions,
-            monitor.timeline,
-            monitor,
-            link=setting.link,
-            faults=setting.faults,
-        )
-        async with streams:
-            yield _Stage(streams)
     else:
-        network = SimulatedNetwork(
+        is_streams = isinstance(setting.link, StreamLink)
+        network_of: Callable[..., RunnerNetwork[Any]] = (
+            StreamNetwork if is_streams else SimulatedNetwork
+        )
+        network = network_of(
             setting.runners,
             decisions,
             monitor.timeline,

@@ -214,11 +214,11 @@ class Engine:
 
     def remote_workers_fading(self, names: tuple[str, ...]) -> None:
         """Cancel what workers of other runners have asked for, of whom nothing is heard."""
+        gone = frozenset(names)
         if self.responder is not None:
-            for name in names:
-                self.responder.requester_departed(name)
+            self.responder.requesters_departed(gone)
         elif self._early:
-            early, gone = self._early, frozenset(names)
+            early = self._early
             self._early = [message for message in early if message.source not in gone]
             for message in early:
                 if message.source in gone and isinstance(message, BusJobRequestMessage):

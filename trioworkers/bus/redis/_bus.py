@@ -383,13 +383,7 @@ class RedisBus(WorkerBus):
         """
         await trio.lowlevel.checkpoint()
         with self._link.patience():
-            while True:
-                session = await self._link.wait_session()
-                try:
-                    told = await session.peers()
-                    break
-                except SESSION_ERRORS as error:
-                    self._link.failed(session, str(error))
+            told = await self._link.ask(lambda session: session.peers())
         told.pop(self._membership.incarnation, None)
         known = self._membership.peers
         return tuple(
@@ -406,9 +400,9 @@ class RedisBus(WorkerBus):
         """Return a snapshot."""
         common = attrs.asdict(super().statistics(), recurse=False)
         link, membership, reader = self._link, self._membership, self._reader
-        waiting = sum(1 for _ in self._to_send.waiting(membership.peers))
-        common["unpublished"] += waiting
         lanes = [outgoing for peer in membership.peers for outgoing in peer.lanes]
+        queues = [*(outgoing.queue for outgoing in lanes), *self._to_send.unresolved.values()]
+        common["unpublished"] += sum(map(len, queues))
         return RedisBusStatistics(
             **common,
             state=str(link.state),

@@ -2,22 +2,27 @@
 
 import logging
 import math
-import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import TypeVar
 
 import trio
 from trio.lowlevel import ParkingLot, enable_ki_protection
 
 from ...errors import BusDisconnected
-from ._store import Server, Session, StoreDeniedError, StoreUnavailableError
+from ._backoff import LONGEST_BACKOFF, Backoff
+from ._store import (
+    SESSION_ERRORS,
+    Server,
+    Session,
+    StoreDeniedError,
+    StoreUnavailableError,
+)
 
 logger = logging.getLogger("trioworkers.bus.redis")
 
-#: Seconds before the first try to connect again, and the most; less by chance, so that
-#: not all come at once. With the most, a server that is back is found within 1 s.
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.02, 0.5
+R = TypeVar("R")
 
 
 class LinkState(StrEnum):
@@ -99,7 +104,7 @@ class Link:
         Raises:
           StoreDeniedError: The server refused us the first time.
         """
-        backoff = FIRST_BACKOFF
+        backoff = Backoff()
         self.reason = "the server has not answered yet"
         while True:
             began = trio.current_time()
@@ -112,9 +117,8 @@ class Link:
                     raise
                 self._set(LinkState.DISCONNECTED, str(error))
             if trio.current_time() - began > LONGEST_BACKOFF:
-                backoff = FIRST_BACKOFF
-            await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311
-            backoff = min(2 * backoff, LONGEST_BACKOFF)
+                backoff.reset()
+            await backoff.wait()
 
     @enable_ki_protection
     async def _hold_session(self, welcome: Callable[[Session], Awaitable[None]]) -> None:
@@ -179,6 +183,15 @@ class Link:
         while self._session is None:
             await self._waiting.park()
         return self._session
+
+    async def ask(self, question: Callable[[Session], Awaitable[R]]) -> R:
+        """Return what ``question(session)`` does; with the next session, if one fails."""
+        while True:
+            session = await self.wait_session()
+            try:
+                return await question(session)
+            except SESSION_ERRORS as error:
+                self.failed(session, str(error))
 
     async def wait_connected(self) -> None:
         """Wait until the connection is there; raise if the bus has ended. Always a checkpoint."""

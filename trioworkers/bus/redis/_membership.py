@@ -14,6 +14,7 @@ from ._peers import Peer, Peers
 from ._store import (
     SESSION_ERRORS,
     FencedError,
+    Joined,
     LostWritesError,
     NamesTakenError,
     Session,
@@ -118,47 +119,40 @@ class Membership:
         if not self.lease.is_held:  # it was lost while the server was asked
             return False
         if not renewed.names_kept:
-            await self._correct_names(session)
+            # Let names be free that were given up: the server may have older data.
+            await self._enter(session)
         self.lease.renewed(asked_at, renewed.next_expiry)
         self._on_resumed()
         return True
 
-    async def _correct_names(self, session: Session) -> None:
-        """Let names be free that were given up: the server may have an older copy of its data."""
-        about = tell_about(self.lease.seconds)
-        try:
-            await session.join(self.incarnation, self._all_names(), about, self.lease.seconds)
-        except NamesTakenError as error:
-            raise self._taken_again(error) from None
-        except StoreRefusesError as error:
-            raise StoreUnavailableError(str(error)) from None
-
     async def _join(self, session: Session) -> None:
         now = trio.current_time()
         self._former = {former: ends for former, ends in self._former.items() if now < ends}
-        for former in self._former:
+        for former in list(self._former):
             await session.leave(former)
         first = not self._lives
         self._lives += 1
         self.incarnation = f"{self._prefix}.{self._lives}"
         asked_at = trio.current_time()
-        self._former = {**self._former, self.incarnation: asked_at + 2 * self.lease.seconds}
+        self._former[self.incarnation] = asked_at + 2 * self.lease.seconds
         self._giving_up.clear()
-        try:
-            joined = await session.join(
-                self.incarnation,
-                self._all_names(),
-                tell_about(self.lease.seconds),
-                self.lease.seconds,
-            )
-        except NamesTakenError as error:
-            raise _taken(error) if first else self._taken_again(error) from None
-        except StoreRefusesError as error:
-            raise StoreUnavailableError(str(error)) from None
+        joined = await self._enter(session)
         self.lease.renewed(asked_at, joined.next_expiry)
         for peer in joined.peers:
             self.meet(peer)
         self._on_joined(first)
+
+    async def _enter(self, session: Session) -> Joined:
+        """Have a lease, and exactly the names that it should have."""
+        about = tell_about(self.lease.seconds)
+        try:
+            return await session.join(
+                self.incarnation, self._all_names(), about, self.lease.seconds
+            )
+        except NamesTakenError as error:
+            raise self._taken_again(error) from None
+        except StoreRefusesError as error:
+            raise StoreUnavailableError(str(error)) from None
 
     def _taken_again(self, error: NamesTakenError) -> Exception:
         """Return what to raise if somebody else has a name that was ours.
@@ -189,7 +183,7 @@ class Membership:
             return
         self.lost += 1
         self._lost_at = trio.current_time()
-        self._former = {**self._former, self.incarnation: self._lost_at + 2 * self.lease.seconds}
+        self._former[self.incarnation] = self._lost_at + 2 * self.lease.seconds
         self.lease.lost()
         logger.warning("%s has lost its lease: %s", self.incarnation, why)
         self._on_lost(why)
@@ -242,17 +236,15 @@ class Membership:
                 await self._suspected.wait()
             peer, due = next(iter(self._suspects.items()))
             await trio.sleep_until(due)
-            if self.peers.get(peer.incarnation) is peer:
-                # The server may have another copy of its data by now, in which it lives.
-                session = await self._link.wait_session()
-                try:
-                    (standing,) = await session.judge([(peer.incarnation, "")])
-                except SESSION_ERRORS as error:
-                    self._link.failed(session, str(error))
-                    continue
-                if standing is Standing.GONE:
-                    self.part(peer.incarnation, "its lease has ended")
+            is_known = self.peers.get(peer.incarnation) is peer
+            # The server may have another copy of its data by now, in which it lives.
+            if is_known and await self._has_gone(peer.incarnation):
+                self.part(peer.incarnation, "its lease has ended")
             del self._suspects[peer]
+
+    async def _has_gone(self, incarnation: str) -> bool:
+        (standing,) = await self._link.ask(lambda session: session.judge([(incarnation, "")]))
+        return standing is Standing.GONE
 
     def see_living(self, living: Iterable[str], known: Iterable[Peer]) -> None:
         """Meet those that weren't known, and suspect those that don't live any more.

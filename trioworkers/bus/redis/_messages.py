@@ -2,6 +2,7 @@
 
 import attrs
 
+from .._lifecycle_messages import BusWorkerReadyMessage, BusWorkerRegistryMessage
 from .._messages import BusSystemMessage, wire_tag
 
 
@@ -33,3 +34,9 @@ class BusUndeliverableMessage(BusSystemMessage):
 
     name: str
     answer: str | None = None
+
+
+#: What buses tell each other, in nobody's name.
+FROM_NOBODY = frozenset({BusRoomMessage, BusUndeliverableMessage})
+#: What tells of workers, and of the runner that has them.
+FROM_RUNNERS = frozenset({BusWorkerReadyMessage, BusWorkerRegistryMessage})

@@ -7,12 +7,11 @@ import trio
 
 from ...errors import CodecError
 from .._codec import MessageCodec
-from .._lifecycle_messages import BusWorkerReadyMessage, BusWorkerRegistryMessage
 from .._messages import BusMessage
 from ._departures import Departures
 from ._link import Link
 from ._membership import Membership
-from ._messages import BusRoomMessage, BusUndeliverableMessage
+from ._messages import FROM_NOBODY, FROM_RUNNERS
 from ._outbox import ENTRY_BYTES, Outbox
 from ._peers import Peer
 from ._quarantine import Quarantine
@@ -28,11 +27,6 @@ from ._store import (
 )
 from ._unreadable import stand_in_for
 from ._writer import Writer
-
-#: What buses tell each other, in nobody's name.
-FROM_NOBODY = frozenset({BusRoomMessage, BusUndeliverableMessage})
-#: What tells of workers, and of the runner that has them.
-FROM_RUNNERS = frozenset({BusWorkerReadyMessage, BusWorkerRegistryMessage})
 
 #: Entries of each lane that are read at once.
 COUNT = 64

@@ -11,9 +11,8 @@ from .._lifecycle_messages import BusWorkerDepartedMessage, BusWorkerRegistryMes
 from .._messages import BusMessage
 from .._router import Router
 from ._membership import Membership
-from ._messages import BusRoomMessage, BusUndeliverableMessage
+from ._messages import FROM_RUNNERS, BusRoomMessage, BusUndeliverableMessage
 from ._peers import Peer
-from ._reader import FROM_RUNNERS
 from ._windows import Debts, Key, SendWindows
 
 

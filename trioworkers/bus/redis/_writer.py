@@ -1,7 +1,6 @@
 """Sends what waits: one Trio task, which flushes all of it at once."""
 
 import math
-import random
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -9,7 +8,8 @@ import trio
 
 from ...errors import UnknownWorkerError
 from .._messages import BusMessage
-from ._link import FIRST_BACKOFF, LONGEST_BACKOFF, Link
+from ._backoff import Backoff
+from ._link import Link
 from ._membership import Membership
 from ._outbox import Outbox
 from ._peers import Item, Peer
@@ -93,7 +93,7 @@ class Writer:
 
     async def run(self) -> None:
         """Send what waits, until cancelled."""
-        backoff = FIRST_BACKOFF
+        backoff = Backoff()
         while True:
             await self._wait_work()
             session = await self._link.wait_session()
@@ -106,11 +106,10 @@ class Writer:
             except StoreRefusesError as error:
                 self._link.refuses(str(error))
                 await self._despair(session, str(error))
-                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311
-                backoff = min(2 * backoff, LONGEST_BACKOFF)
+                await backoff.wait()
             else:
                 self._link.accepts()
-                backoff = FIRST_BACKOFF
+                backoff.reset()
 
     async def _despair(self, session: Session, reason: str) -> None:
         """Give the lease up if nothing could be sent for so long.
@@ -198,17 +197,11 @@ class Writer:
         Raises:
           UnknownWorkerError: Nobody has.
         """
-        while True:
-            session = await self._link.wait_session()
-            try:
-                (owner,) = await session.find([name])
-            except SESSION_ERRORS as error:
-                self._link.failed(session, str(error))
-                continue
-            peer = self._found(name, owner)
-            if peer is None:
-                raise UnknownWorkerError(name, tuple(self._membership.peers.owners))
-            return peer
+        (owner,) = await self._link.ask(lambda session: session.find([name]))
+        peer = self._found(name, owner)
+        if peer is None:
+            raise UnknownWorkerError(name, tuple(self._membership.peers.owners))
+        return peer
 
     def _found(self, name: str, owner: str | None) -> Peer | None:
         """Note who has ``name``; return None if nobody has."""

@@ -25,13 +25,15 @@ CALM = 2 * max(FAULT_SECONDS)
 #: Seconds in which runners that can reach each other again must have found each other.
 REUNION = 60.0
 
+#: After how many seconds what is asked for, by a runner or, if that is named, its worker.
+TimedPlan = tuple[float, str, str | None, GroupPlan]
+
 
 @attrs.frozen
 class Network:
     """What one run on several runners is made of, drawn before it begins.
 
     Attributes:
-      draw: What decides; used up while it is made, never during the run.
       link: What the links promise.
       names: The workers of each runner.
       faults: What goes wrong.
@@ -43,7 +45,7 @@ class Network:
     link: Link
     names: dict[str, tuple[str, ...]]
     faults: tuple[Fault, ...]
-    plans: tuple[tuple[float, str, str | None, GroupPlan], ...]
+    plans: tuple[TimedPlan, ...]
     leavers: tuple[tuple[float, str, str], ...]
 
     @property
@@ -55,35 +57,37 @@ class Network:
         """Play all plans; then heal, and see that everyone can be asked again."""
         async with trio.open_nursery() as nursery:
             for at, runner, worker, plan in self.plans:
-                nursery.start_soon(self._play, network, at, runner, worker, plan)
+                nursery.start_soon(play_at, network, at, runner, worker, plan)
             for at, runner, worker in self.leavers:
                 nursery.start_soon(leave_at, network, at, runner, worker)
         network.heal()
         await trio.sleep(CALM + self.link.lease)
         await reunite(network, self.names)
 
-    async def _play(
-        self,
-        network: SimulatedNetwork,
-        at: float,
-        runner: str,
-        worker: str | None,
-        plan: GroupPlan,
-    ) -> None:
-        await trio.sleep(at)
-        host = network[runner]
-        requester = host if worker is None else host.get_worker(worker)
-        if requester is None or not network.is_up(runner):
-            return
-        try:
-            # Handlers at the other side of a dead link stop a little later: no P2 here.
-            await play(plan, requester, ())
-        except StoppedError:
-            await trio.lowlevel.checkpoint()
-
 
 def _make_workers(names: Iterable[str]) -> list[ScriptedWorker]:
     return [ScriptedWorker(name) for name in names]
+
+
+async def play_at(
+    network: RunnerNetwork[B],
+    at: float,
+    runner: str,
+    worker: str | None,
+    plan: GroupPlan,
+    away: tuple[type[Exception], ...] = (StoppedError,),
+) -> None:
+    """Play a plan after a while, if who asks is there; ``away`` says that it is no more."""
+    await trio.sleep(at)
+    host = network[runner]
+    requester = host if worker is None else host.get_worker(worker)
+    if requester is None or not network.is_up(runner):
+        return
+    try:
+        # Handlers that are out of touch stop a little later: no P2 here.
+        await play(plan, requester, ())
+    except away:
+        await trio.lowlevel.checkpoint()
 
 
 async def leave_at(network: RunnerNetwork[B], at: float, runner: str, name: str) -> None:
@@ -114,6 +118,18 @@ async def reunite(network: RunnerNetwork[B], names: Iterable[str]) -> None:
         assert not stale, f"P9: runner {name!r} still knows {sorted(stale)}, who have left"
 
 
+def draw_plans(draw: Draw, names: Mapping[str, Iterable[str]]) -> tuple[TimedPlan, ...]:
+    """Return what is asked for among the workers of some runners."""
+    runners, everyone = list(names), [name for of_one in names.values() for name in of_one]
+    plans = []
+    for _ in range(1 + draw.number(5)):
+        runner = draw.one_of(runners)
+        plan = draw.plan(everyone, depth=draw.number(2), timeout=LIMIT)
+        worker = draw.one_of((None, *names[runner]))
+        plans.append((draw.one_of((0.0, 0.0, 0.5, 2.0)), runner, worker, plan))
+    return tuple(plans)
+
+
 def draw_network(draw: Draw, delivery: Delivery) -> Network:
     """Return a network of two to four runners, what is asked in it, and what goes wrong."""
     runners = [f"r{number}" for number in range(2 + draw.number(3))]
@@ -121,13 +137,7 @@ def draw_network(draw: Draw, delivery: Delivery) -> Network:
         runner: tuple(f"{runner}.w{number}" for number in range(1 + draw.number(2)))
         for runner in runners
     }
-    everyone = [name for of_one in names.values() for name in of_one]
-    plans = []
-    for _ in range(1 + draw.number(5)):
-        runner = draw.one_of(runners)
-        plan = draw.plan(everyone, depth=draw.number(2), timeout=LIMIT)
-        worker = draw.one_of((None, *names[runner]))
-        plans.append((draw.one_of((0.0, 0.0, 0.5, 2.0)), runner, worker, plan))
+    plans = draw_plans(draw, names)
     leavers = []
     for _ in range(draw.number(3)):
         runner = draw.one_of(runners)
@@ -135,4 +145,4 @@ def draw_network(draw: Draw, delivery: Delivery) -> Network:
     latency, lease = draw.one_of((0.0, 0.0, 0.01, 0.5)), draw.one_of((1.0, 3.0, 10.0))
     faults = draw.faults(runners)
     link = Link(delivery, latency, lease)
-    return Network(link, names, faults, tuple(plans), tuple(leavers))
+    return Network(link, names, faults, plans, tuple(leavers))

@@ -11,7 +11,6 @@ from ...errors import NotAttachedError, StoppedError
 from .._everywhere import MakeWorkers
 from .._faults import Crash, Pause
 from .._leftovers import wait_idle
-from .._plans import GroupPlan, play
 from ..streams import (
     EVERYTHING,
     CutAfter,
@@ -30,11 +29,13 @@ from ..streams import (
 from ..streams._network import NOTICE, RECOVERY
 from ._draw import CLEAN_UP, Draw
 from ._jobs import LIMIT
-from ._networks import leave_at, reunite
+from ._networks import TimedPlan, draw_plans, leave_at, play_at, reunite
 from ._notes import Heard, Listener, Telling
 
 #: Seconds that faults last, besides those that outlast a lease.
 FAULT_SECONDS = (0.0, 0.2, 1.0, 2.5)
+#: What says that a runner has left, or isn't back yet.
+AWAY = (StoppedError, NotAttachedError)
 #: Entries that no bus has sent.
 FOREIGN: tuple[tuple[bytes, ...], ...] = (
     (b"", b""),
@@ -67,7 +68,7 @@ class Streams:
     link: StreamLink
     names: dict[str, dict[str, float]]
     faults: tuple[StreamFault, ...]
-    plans: tuple[tuple[float, str, str | None, GroupPlan], ...]
+    plans: tuple[TimedPlan, ...]
     leavers: tuple[tuple[float, str, str], ...]
     tellings: tuple[Telling, ...]
     heard: Heard = attrs.field(factory=Heard)
@@ -93,7 +94,7 @@ class Streams:
         with trio.move_on_after(self.calm_after + patience + RECOVERY) as scope:
             async with trio.open_nursery() as nursery:
                 for at, runner, worker, plan in self.plans:
-                    nursery.start_soon(_play, network, at, runner, worker, plan)
+                    nursery.start_soon(play_at, network, at, runner, worker, plan, AWAY)
                 for at, runner, worker in self.leavers:
                     nursery.start_soon(leave_at, network, at, runner, worker)
                 for telling in self.tellings:
@@ -122,21 +123,6 @@ class Streams:
             if name not in away
         }
         self.heard.check(network, self.tellings, reliable)
-
-
-async def _play(
-    network: StreamNetwork, at: float, runner: str, worker: str | None, plan: GroupPlan
-) -> None:
-    await trio.sleep(at)
-    host = network[runner]
-    requester = host if worker is None else host.get_worker(worker)
-    if requester is None or not network.is_up(runner):
-        return
-    try:
-        # Handlers of a runner that is out of touch stop a little later: no P2 here.
-        await play(plan, requester, ())
-    except (StoppedError, NotAttachedError):  # it has left, or isn't back yet
-        await trio.lowlevel.checkpoint()
 
 
 def _check_rest(network: StreamNetwork, link: StreamLink) -> None:
@@ -184,12 +170,7 @@ def draw_streams(draw: Draw) -> Streams:
         for runner in runners
     }
     everyone = [name for of_one in names.values() for name in of_one]
-    plans = []
-    for _ in range(1 + draw.number(5)):
-        runner = draw.one_of(runners)
-        plan = draw.plan(everyone, depth=draw.number(2), timeout=LIMIT)
-        worker = draw.one_of((None, *names[runner]))
-        plans.append((draw.one_of((0.0, 0.0, 0.5, 2.0)), runner, worker, plan))
+    plans = draw_plans(draw, names)
     leavers = []
     for _ in range(draw.number(2)):
         runner = draw.one_of(runners)
@@ -205,7 +186,7 @@ def draw_streams(draw: Draw) -> Streams:
         lane_capacity=draw.one_of((1, 4, 1024)),
     )
     faults = tuple(_fault(draw, runners, link) for _ in range(draw.number(6)))
-    return Streams(link, names, faults, tuple(plans), tuple(leavers), tuple(tellings))
+    return Streams(link, names, faults, plans, tuple(leavers), tuple(tellings))
 
 
 def _telling(

@@ -20,6 +20,7 @@ from .._logged import SERVER_LOGGERS, logged_to
 from .._monitor import Monitor
 from .._node import Node
 from .._timeline import Timeline
+from .._trouble import make_trouble
 from .._watching import requests_of
 from ._bus import StreamBus
 from ._faults import OperationFault, StreamFault, check_stream_faults
@@ -27,7 +28,7 @@ from ._keys import Keys
 from ._link import StreamLink
 from ._path import Obstacle
 from ._server import StreamServer
-from ._trouble import make_trouble
+from ._trouble import let_happen
 
 #: Seconds, after all faults have healed, in which everybody is in touch again who still
 #: has a lease: for what was on its way, and the longest pause before connecting anew.
@@ -126,7 +127,9 @@ class StreamNetwork(RunnerNetwork[StreamBus]):
         for name in self:
             self.server.path(name).plan(operations)
         timed = [fault for fault in self._faults if not isinstance(fault, OperationFault)]
-        self._nursery.start_soon(make_trouble, self, timed, self._troubles, self._nursery)
+        self._nursery.start_soon(
+            make_trouble, let_happen, self, timed, self._troubles, self._nursery
+        )
 
     async def _start(self, node: Node[StreamBus]) -> None:
         if not await self._try_start(node):

@@ -81,6 +81,14 @@ local function extend(incarnation, lease)
   call('PEXPIRE', WAITING .. incarnation .. ':1', lease + HOUR)
 end
 
+-- Extend the lease, end those that have expired, and reply so.
+local function renew(incarnation, lease, names)
+  extend(incarnation, lease)
+  sweep()
+  local kept = call('SCARD', OWNED .. incarnation) == names
+  return {'ok', next_expiry(incarnation), kept and 1 or 0}
+end
+
 -- The refusal if another one that lives has one of the names ARGV[first] and so on.
 local function find_taken(incarnation, first)
   for i = first, #ARGV do

@@ -1,6 +1,6 @@
 -- ARGV: incarnation, lease, how many names, 3 * how many were sent,
 -- then of each: destination, lane, number; then the names
-local incarnation, lease = ARGV[1], tonumber(ARGV[2])
+local incarnation = ARGV[1]
 local names = 5 + tonumber(ARGV[4])
 if not lease_end(incarnation) then
   return {'fenced'}
@@ -17,7 +17,4 @@ if taken then
   return taken
 end
 claim_names(incarnation, names)
-extend(incarnation, lease)
-sweep()
-local kept = call('SCARD', OWNED .. incarnation) == tonumber(ARGV[3])
-return {'ok', next_expiry(incarnation), kept and 1 or 0}
+return renew(incarnation, tonumber(ARGV[2]), tonumber(ARGV[3]))
