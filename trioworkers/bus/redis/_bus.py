@@ -361,9 +361,6 @@ class RedisBus(WorkerBus):
         self._fading(peer)
         for runner in sorted(peer.runners):
             self.on_message_received(BusWorkerDepartedMessage(runner, source=runner))
-        if any(peer.runners & other.runners for other in self._membership.peers):
-            # One of them is back already, and what was said between us went to the old one.
-            self.on_message_received(BusRejoinedMessage(source=""))
 
     @enable_ki_protection
     def _fading(self, peer: Peer) -> None:

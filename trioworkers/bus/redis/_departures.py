@@ -20,8 +20,11 @@ class Departures:
     _confirmed: set[str] = attrs.field(factory=set)
 
     def note(self, incarnation: str, at: int) -> None:
-        """Note that an incarnation is said to have gone; anyone may have said so."""
-        self._noted_at[incarnation] = at
+        """Note that an incarnation is said to have gone; anyone may have said so.
+
+        The first time counts: nothing has come from it after that.
+        """
+        self._noted_at[incarnation] = min(at, self._noted_at.get(incarnation, at))
 
     @property
     def unconfirmed(self) -> list[str]:
@@ -43,10 +46,6 @@ class Departures:
             del self._noted_at[incarnation]
             self._confirmed.discard(incarnation)
         return finished
-
-    def has_before(self, at: int) -> bool:
-        """Whether it isn't all over with somebody who went at that time, or before."""
-        return any(noted_at <= at for noted_at in self._noted_at.values())
 
     def clear(self) -> None:
         """Forget all of them: they have gone for another incarnation than ours is now."""

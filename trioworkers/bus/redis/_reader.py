@@ -199,19 +199,23 @@ class Reader:
         for incarnation in self._departures.take_finished(read_to):
             self._membership.part(incarnation, "its lease has ended")
 
-    async def _may_begin(self, session: Session, lane: int, entry: Received) -> bool:
-        """Whether the first entry of an incarnation may be taken now.
+    async def _part_from(self, session: Session, lane: int, rivals: list[Peer], at: int) -> None:
+        """Part from those that have gone, and whose names somebody else uses now.
 
-        Not before all is over with those that went before it came: one of them may
-        have been the same bus, with the same names. So the system lane waits until all
-        is read that they have sent, and the data lane until all notes are read that
-        tell who has gone.
+        Not before all is read that they have sent until then: the system lane waits for the
+        data lane, and that for what is older in the system lane.
+
+        Args:
+          session: Where to ask whether they have gone.
+          lane: Which lane has come to the new owner's entry.
+          rivals: Who they are.
+          at: When that entry was put.
         """
-        at = _time(entry.id)
-        if lane == SYSTEM:
-            return not self._departures.has_before(at)
-        await self._part(session, at)
-        return at < self._departures.noted_to
+        if lane == SYSTEM or at < self._departures.noted_to:
+            for rival in rivals:
+                self._departures.note(rival.incarnation, at)
+        if lane == DATA:
+            await self._part(session, at)
 
     # One entry
 
@@ -230,9 +234,6 @@ class Reader:
             return True
         membership = self._membership
         peer = membership.peers.get(incarnation)
-        is_new = peer is None or not any(peer.heard)
-        if is_new and not await self._may_begin(session, lane, entry):
-            return False
         if peer is None:
             peer = await self._meet(session, incarnation)
             if peer is None:
@@ -248,7 +249,10 @@ class Reader:
             membership.lose(why)
         else:
             found = await self._unpack(entry.id, body)
-            await self._learn_names(session, peer, found)
+            rivals = await self._learn_names(session, peer, found)
+            if rivals:
+                await self._part_from(session, lane, rivals, _time(entry.id))
+                return False  # it is read again when that is done
             if self._is_current() and membership.peers.get(incarnation) is peer:
                 # From here on without waiting: it is taken as a whole, or not at all.
                 peer.heard[lane] = number
@@ -285,18 +289,40 @@ class Reader:
         except CodecError as error:
             return data, stand_in_for(data, error.problem), error.problem
 
-    async def _learn_names(self, session: Session, peer: Peer, found: Sequence[Found]) -> None:
-        """Ask the server which names the peer may use, of those that aren't known to be its own."""
+    async def _learn_names(
+        self, session: Session, peer: Peer, found: Sequence[Found]
+    ) -> list[Peer]:
+        """Ask the server which names the peer may use, of those that aren't known to be its own.
+
+        Returns:
+          Those that are known to have had some of them, and have gone: nothing may be taken in
+          these names, and none was learnt, until all is over with those. One of them may be
+          the same bus, before it has lost its lease.
+        """
         unknown: dict[str, None] = {}
         for _, message, _ in found:
             if message is not None and not _is_allowed(peer, message):
                 unknown.update(dict.fromkeys(_names_of(message)))
-        if unknown:
-            names = list(unknown)
-            standings = await session.judge([(peer.incarnation, name) for name in names])
-            for name, standing in zip(names, standings, strict=True):
-                if standing is Standing.OWNER:
-                    peer.knows(name)
+        if not unknown:
+            return []
+        pairs = [(peer.incarnation, name) for name in unknown]
+        standings = await session.judge(pairs)
+        own = [name for (_, name), s in zip(pairs, standings, strict=True) if s is Standing.OWNER]
+        rivals = await self._find_rivals(session, peer, own)
+        if not rivals:
+            for name in own:
+                peer.knows(name)
+        return rivals
+
+    async def _find_rivals(self, session: Session, peer: Peer, names: list[str]) -> list[Peer]:
+        """Return who has gone of others that are known to have had these names."""
+        owners = self._membership.peers.owners
+        others = {owners[name] for name in names if owners.get(name, peer) is not peer}
+        rivals = sorted(others, key=lambda other: other.incarnation)
+        if not rivals:
+            return []
+        standings = await session.judge([(rival.incarnation, "") for rival in rivals])
+        return [r for r, s in zip(rivals, standings, strict=True) if s is Standing.GONE]
 
     def _hand_on(self, peer: Peer, found: Found, id_: bytes) -> None:
         data, message, problem = found
