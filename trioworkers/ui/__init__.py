@@ -1,0 +1,12 @@
+"""Job groups in front of people: UI workers, the RTVI server, and the web panel."""
+
+from ._messages import BusUICommandMessage as BusUICommandMessage
+from ._messages import BusUIEventMessage as BusUIEventMessage
+from ._messages import BusUIGroupMessage as BusUIGroupMessage
+from ._messages import BusUIJobCompletedMessage as BusUIJobCompletedMessage
+from ._messages import BusUIJobGroupCompletedMessage as BusUIJobGroupCompletedMessage
+from ._messages import BusUIJobGroupStartedMessage as BusUIJobGroupStartedMessage
+from ._messages import BusUIJobUpdateMessage as BusUIJobUpdateMessage
+from ._messages import BusUIMessage as BusUIMessage
+from ._messages import BusUIResponseMessage as BusUIResponseMessage
+from ._messages import BusUITextMessage as BusUITextMessage
