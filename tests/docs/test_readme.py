@@ -65,10 +65,16 @@ def test_the_library_needs_trio_attrs_and_cattrs_alone() -> None:
     assert loaded("trioworkers") - needed == {"trioworkers"}
 
 
+def test_a_ui_worker_needs_no_websockets() -> None:
+    """Only the server of browsers does, which may be in another process."""
+    assert "websockets" not in loaded("trioworkers.ui")
+    assert "websockets" in loaded("trioworkers.ui.panel")
+
+
 def test_every_page_is_linked() -> None:
     """Who reads the README finds all of docs."""
     pages = {page.name for page in (ROOT / "docs").glob("*.md")}
-    assert set(re.findall(r"\]\(docs/(\w+\.md)\)", README)) == pages
+    assert set(re.findall(r"\]\(docs/([\w-]+\.md)\)", README)) == pages
 
 
 def test_no_machine_is_named() -> None:

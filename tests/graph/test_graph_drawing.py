@@ -2,7 +2,16 @@
 
 import re
 
-from trioworkers.graph import Graph, InitialTaskWorker, JoinedTaskWorker, Task, TaskWorker
+from trioworkers.graph import (
+    Graph,
+    GraphArrow,
+    GraphBox,
+    GraphDrawing,
+    InitialTaskWorker,
+    JoinedTaskWorker,
+    Task,
+    TaskWorker,
+)
 
 
 class Text(Task):
@@ -68,6 +77,26 @@ def test_dot_has_workers_joins_sinks_and_types():
         '    w1 -> s0 [label="Word"];\n'
         '    w1 -> exit [label="Word"];\n'
         "}\n"
+    )
+
+
+def test_drawing_as_data_has_the_same():
+    """And says which worker each box stands for; names are as they are."""
+    assert drawn(NASTY).drawing() == GraphDrawing(
+        (
+            GraphBox("initial", "InitialTaskWorker", "end"),
+            GraphBox("w0", NASTY, "worker", NASTY),
+            GraphBox("w1", "Total", "join", "Total"),
+            GraphBox("s0", "sink of Word", "sink", "Total"),
+            GraphBox("exit", "exit", "end"),
+        ),
+        (
+            GraphArrow("initial", "w0", "Text"),
+            GraphArrow("w0", "w1", "Word"),
+            GraphArrow("w0", "w0", "Text"),
+            GraphArrow("w1", "s0", "Word"),
+            GraphArrow("w1", "exit", "Word"),
+        ),
     )
 
 

@@ -58,6 +58,33 @@ async def test_callback_answers_at_once(autojump_clock):
         ]
 
 
+async def test_callback_may_be_set_while_the_graph_runs(autojump_clock):
+    """It counts for what is asked from then on; who was asked before is still waited for."""
+    requests = []
+    worker = asker()
+    graph = line(worker, sink=B)
+    assert graph.get_user_request_callback() is None
+
+    def first(_, request):
+        requests.append(request)
+
+    def second(_, request):
+        request.answer("ab", "text/plain")
+
+    graph.set_user_request_callback(first)
+    async with graph.open():
+        await graph.add_work(worker, A())
+        await wait_all_tasks_blocked()
+        graph.set_user_request_callback(second)
+        assert graph.get_user_request_callback() is second
+        await graph.add_work(worker, A())
+        await wait_all_tasks_blocked()
+        assert found(graph) == [2]
+        (request,) = requests
+        request.answer("a", "text/plain")
+    assert sorted(found(graph)) == [1, 2]
+
+
 async def test_answer_may_come_later_and_counts_once(autojump_clock):
     """What is not accepted is refused, and still waited for."""
     requests = []

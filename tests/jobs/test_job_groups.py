@@ -248,3 +248,24 @@ def test_a_mixed_group_has_one_outcome_each(schedule, plan, cancel_on_error):
             await assert_quiet(runner)
 
     run(main)
+
+
+@on_schedules()
+async def test_a_block_that_is_completed_before_anybody_was_asked():
+    """Its body is not run in vain: the block says so, and nobody is asked later on."""
+    asker, late = Doer("asker"), Doer("late", never)
+    async with hosting(asker) as runner:
+
+        async def ask():
+            with pytest.raises(JobGroupError, match="completed before anybody was asked"):
+                async with asker.job_group("late", name="do"):
+                    raise AssertionError
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            (group,) = asker.job_groups.values()
+            group.complete()
+        await runner.add_workers(late)
+        await wait_all_tasks_blocked()
+        assert late.begun == []

@@ -1,5 +1,7 @@
 """`max_jobs`: how many handlers of one worker run at once, and who waits for whom."""
 
+from functools import partial
+
 import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
@@ -8,7 +10,14 @@ from pools import sleep_as_asked
 from support import Doer, hosting, on_schedules, run
 from trio.testing import wait_all_tasks_blocked
 
-from trioworkers import BaseWorker, BusJobCancelMessage, BusJobRequestMessage, JobError, JobStatus
+from trioworkers import (
+    BaseWorker,
+    BusJobCancelMessage,
+    BusJobRequestMessage,
+    JobError,
+    JobStatus,
+    job,
+)
 
 
 @on_schedules()
@@ -213,5 +222,37 @@ def test_any_jobs_keep_the_limit_and_all_end(schedule, max_jobs, jobs):
                 for each in jobs:
                     nursery.start_soon(ask, *each)
             assert doer.most_running <= max_jobs
+
+    run(main)
+
+
+def test_a_handler_may_take_no_place():
+    """Its jobs run beside as many as may, and wait for none; in turn, if they are sequential."""
+
+    class Watched(BaseWorker):
+        @job(name="work")
+        async def work(self, message):
+            await trio.sleep(10)
+
+        @job(name="watch", takes_place=False)
+        async def watch(self, message):
+            await trio.sleep(1)
+
+        @job(name="queue", takes_place=False, sequential=True)
+        async def queue(self, message):
+            await trio.sleep(1)
+
+    async def main():
+        async with hosting(Watched("a", max_jobs=1)) as runner:
+            began = trio.current_time()
+            async with runner.job("a", name="work"):
+                for name, seconds in (("watch", 1), ("queue", 2)):
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(2):
+                            nursery.start_soon(partial(runner.call, "a", name=name))
+                    assert trio.current_time() - began == seconds
+                    began = trio.current_time()
+            async with runner.job("a", name="watch"):
+                await runner.call("a", name="work")
 
     run(main)

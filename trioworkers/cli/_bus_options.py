@@ -166,11 +166,9 @@ class _LogLines(logging.Handler):
         say(self.format(record))
 
 
-def show_logs(level: int) -> None:
+def show_logs(level: int, form: str = "%(asctime)s %(levelname)s %(name)s: %(message)s") -> None:
     """Write what the library logs to standard error, unless logging was set up already."""
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[_LogLines()]
-    )
+    logging.basicConfig(format=form, handlers=[_LogLines()])
     ours = logging.getLogger("trioworkers")
     if ours.level == logging.NOTSET:
         ours.setLevel(level)

@@ -10,6 +10,7 @@ import click
 
 from ._cache import cache
 from ._call import call
+from ._demo_async_tasks import async_tasks
 from ._demo_research import research
 from ._demo_wordgraph import wordgraph
 from ._run import run_workers
@@ -46,6 +47,7 @@ def cli() -> None:
     epilog="""\b
 Examples:
   trioworkers demo research nursery
+  trioworkers demo async-tasks --slow
   trioworkers demo wordgraph docs
 """
 )
@@ -53,6 +55,7 @@ def demo() -> None:
     """See workers at work on something real."""
 
 
+demo.add_command(async_tasks)
 demo.add_command(research)
 demo.add_command(wordgraph)
 cli.add_command(run_workers)

@@ -4,6 +4,9 @@ from ._cache import CacheLabel as CacheLabel
 from ._cache import CacheStatistics as CacheStatistics
 from ._cache import ResultCache as ResultCache
 from ._cached_worker import CachedTaskWorker as CachedTaskWorker
+from ._drawing import GraphArrow as GraphArrow
+from ._drawing import GraphBox as GraphBox
+from ._drawing import GraphDrawing as GraphDrawing
 from ._failures import TaskFailure as TaskFailure
 from ._graph import Graph as Graph
 from ._graph_request import GraphRequest as GraphRequest

@@ -188,6 +188,10 @@ class GraphBuilder:
         """Check the graph, and return where its tasks go."""
         return check(self._wiring)
 
+    def drawing(self) -> _drawing.GraphDrawing:
+        """Return a drawing of the graph as data: boxes and arrows."""
+        return _drawing.draw(self._wiring)
+
     def to_mermaid(self) -> str:
         """Return a drawing of the graph as a Mermaid flowchart."""
         return _drawing.to_mermaid(self._wiring)

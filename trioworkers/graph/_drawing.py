@@ -1,7 +1,8 @@
-"""Drawings of a graph, as Mermaid and as Graphviz read them."""
+"""Drawings of a graph: as data, and as Mermaid and Graphviz read them."""
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import attrs
 
@@ -11,41 +12,80 @@ from ._worker import TaskWorker
 
 
 @attrs.frozen
-class _Box:
+class GraphBox:
+    """One box of a `GraphDrawing`.
+
+    Attributes:
+      key: Its own in the drawing.
+      text: What to write into it. Names come from anywhere: text that is not trusted.
+      kind: ``end`` is whoever submits the initial tasks, or the exit.
+      worker: The name of the worker that it stands for, or whose sink it is; None at the ends.
+    """
+
     key: str
     text: str
-    kind: str
+    kind: Literal["end", "worker", "join", "sink"]
+    worker: str | None = None
 
 
 @attrs.frozen
-class _Arrow:
+class GraphArrow:
+    """What goes from one box of a `GraphDrawing` to another.
+
+    Attributes:
+      start: The key of the box where it begins.
+      end: The key of the box where it ends; perhaps the same one.
+      text: The names of the types of the tasks, with commas between.
+    """
+
     start: str
     end: str
     text: str
 
 
-def _boxes(wiring: Wiring) -> Iterator[_Box]:
-    yield _Box("initial", INITIAL, "end")
+@attrs.frozen
+class GraphDrawing:
+    """A graph as boxes and arrows, to be drawn by whoever likes to.
+
+    Attributes:
+      boxes: The initial tasks, then the workers in the order in which they were added, then
+        the sinks, then the exit if there is one.
+      arrows: Between them.
+    """
+
+    boxes: tuple[GraphBox, ...]
+    arrows: tuple[GraphArrow, ...]
+
+
+def draw(wiring: Wiring) -> GraphDrawing:
+    """Return the graph as data."""
+    return GraphDrawing(tuple(_boxes(wiring)), tuple(_arrows(wiring)))
+
+
+def _boxes(wiring: Wiring) -> Iterator[GraphBox]:
+    yield GraphBox("initial", INITIAL, "end")
     for index, worker in enumerate(wiring.workers):
-        yield _Box(f"w{index}", worker.name, "worker" if join_type_of(worker) is None else "join")
+        kind: Literal["worker", "join"] = "worker" if join_type_of(worker) is None else "join"
+        yield GraphBox(f"w{index}", worker.name, kind, worker.name)
     for index, sink in enumerate(wiring.sinks):
-        yield _Box(f"s{index}", f"sink of {sink.output_type.__name__}", "sink")
+        name = sink.worker.name
+        yield GraphBox(f"s{index}", f"sink of {sink.output_type.__name__}", "sink", name)
     if wiring.exit is not None:
-        yield _Box("exit", "exit", "end")
+        yield GraphBox("exit", "exit", "end")
 
 
-def _arrows(wiring: Wiring) -> Iterator[_Arrow]:
+def _arrows(wiring: Wiring) -> Iterator[GraphArrow]:
     keys = {worker: f"w{index}" for index, worker in enumerate(wiring.workers)}
     for worker in wiring.entries:
-        yield _Arrow("initial", keys[worker], _named(_takes(worker)))
+        yield GraphArrow("initial", keys[worker], _named(_takes(worker)))
     for edge in wiring.edges.values():
         taken = edge.types or tuple(_takes(edge.downstream))
         types = [cls for cls in edge.upstream.output_types if issubclass(cls, tuple(taken))]
-        yield _Arrow(keys[edge.upstream], keys[edge.downstream], _named(types))
+        yield GraphArrow(keys[edge.upstream], keys[edge.downstream], _named(types))
     for index, sink in enumerate(wiring.sinks):
-        yield _Arrow(keys[sink.worker], f"s{index}", sink.output_type.__name__)
+        yield GraphArrow(keys[sink.worker], f"s{index}", sink.output_type.__name__)
     if wiring.exit is not None:
-        yield _Arrow(keys[wiring.exit], "exit", _named(wiring.exit.output_types))
+        yield GraphArrow(keys[wiring.exit], "exit", _named(wiring.exit.output_types))
 
 
 def _takes(worker: TaskWorker) -> list[type[Task]]:
@@ -67,9 +107,10 @@ def to_mermaid(wiring: Wiring) -> str:
         "join": lambda text: f"{{{{{text}}}}}",
         "sink": lambda text: f"[({text})]",
     }
+    drawing = draw(wiring)
     lines = ["flowchart TD"]
-    lines += [f"    {box.key}{shapes[box.kind](_mermaid_text(box.text))}" for box in _boxes(wiring)]
-    for arrow in _arrows(wiring):
+    lines += [f"    {box.key}{shapes[box.kind](_mermaid_text(box.text))}" for box in drawing.boxes]
+    for arrow in drawing.arrows:
         label = f"|{_mermaid_text(arrow.text)}|" if arrow.text else ""
         lines.append(f"    {arrow.start} -->{label} {arrow.end}")
     return "\n".join(lines) + "\n"
@@ -93,14 +134,15 @@ def _as_code(found: "re.Match[str]") -> str:
 def to_dot(wiring: Wiring) -> str:
     """Return the graph in the language of Graphviz."""
     shapes = {"end": "oval", "worker": "box", "join": "hexagon", "sink": "cylinder"}
+    drawing = draw(wiring)
     lines = [f"digraph {_dot_text(wiring.graph)} {{"]
     lines += [
         f"    {box.key} [label={_dot_text(box.text)}, shape={shapes[box.kind]}];"
-        for box in _boxes(wiring)
+        for box in drawing.boxes
     ]
     lines += [
         f"    {arrow.start} -> {arrow.end} [label={_dot_text(arrow.text)}];"
-        for arrow in _arrows(wiring)
+        for arrow in drawing.arrows
     ]
     return "\n".join([*lines, "}"]) + "\n"
 

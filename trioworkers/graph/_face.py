@@ -1,6 +1,6 @@
 """What workers can do while their graph runs: `RunPort`, implemented."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -27,12 +27,13 @@ class RunFace:
 
     Attributes:
       run: The run.
-      ask_user: Is told what handlers want to know from a person; None: the terminal.
+      get_callback: Returns who is told what handlers want to know from a person; None: it
+        is put on the terminal.
       display: Shows how the run stands; None if nobody does.
     """
 
     run: GraphRun
-    ask_user: UserRequestCallback | None = None
+    get_callback: Callable[[], UserRequestCallback | None]
     display: Display | None = None
 
     def publish(
@@ -183,9 +184,10 @@ class RunFace:
 
         async def wait() -> tuple[Any, str | None]:
             request = make_request(worker, task, instruction, accepted_mime_types)
-            if self.ask_user is None:
+            callback = self.get_callback()
+            if callback is None:
                 return await ask(attempt, request, self._ask_terminal, timeout)
-            tell = by_callback(self.ask_user, self._metadata(task))
+            tell = by_callback(callback, self._metadata(task))
             return await ask(attempt, request, tell, timeout)
 
         return wait() if trio.lowlevel.in_trio_task() else trio.from_thread.run(wait)

@@ -277,13 +277,14 @@ class Graph(GraphBuilder):
         until then, or until its time is up or its task was aborted; a callback that is
         still running then is cancelled. What it raises, the handler gets.
 
-        With None, which is the default, the question is put on the terminal.
-
-        Raises:
-          RuntimeError: The graph is running.
+        With None, which is the default, the question is put on the terminal. While the graph
+        runs, it counts for what is asked from now on.
         """
-        self._change("set_user_request_callback")
         self._ask_user = callback
+
+    def get_user_request_callback(self) -> UserRequestCallback | None:
+        """Return what `set_user_request_callback` was given last; None if nothing."""
+        return self._ask_user
 
     # Looking
 
@@ -332,6 +333,11 @@ class Graph(GraphBuilder):
           task_class: Only tasks of this class, or of a subclass.
         """
         return [task for task in self._outputs if isinstance(task, task_class)]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs now."""
+        return self._running is not None
 
     def statistics(self) -> GraphStatistics:
         """Return how it stands, or stood at the end of the last run."""

@@ -86,7 +86,7 @@ class OpenGraph:
             self._resources.callback(self._display.close)
             self._display.start(run.statistics)
             run.nursery.start_soon(self._display.keep)
-        face = RunFace(run, self._graph._ask_user, self._display)
+        face = RunFace(run, self._graph.get_user_request_callback, self._display)
         for worker in run.stations:
             worker._run = face
         try:

@@ -71,7 +71,8 @@ class _GroupScope(Generic[EventT]):
                 await requester.wait_to_send(group)
             requester.send(group)
         except BaseException as error:
-            await leave(requester, group, error)
+            if await leave(requester, group, error):
+                raise group.make_unasked_error() from None
             raise
         self._inside = True
         return self

@@ -351,6 +351,10 @@ class JobGroup:
             return None
         return self._error(f"{len(self._failures)} of {len(self.worker_names)} failed")
 
+    def make_unasked_error(self) -> JobError:
+        """Return the error of a block that can't be entered any more: its body would be in vain."""
+        return self._error("completed before anybody was asked")
+
     def _error(self, reason: str) -> JobError:
         error = (JobError if self.request.single else JobGroupError)(
             reason, self.job_id, self.outcomes

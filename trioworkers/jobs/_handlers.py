@@ -17,6 +17,7 @@ _MARK = "__trioworkers_job__"
 class _Mark:
     name: str
     sequential: bool
+    takes_place: bool
 
 
 @attrs.define(eq=False)
@@ -28,15 +29,17 @@ class JobHandler:
       function: The method, unbound.
       sequential: Whether its jobs run one at a time, in order of arrival.
       payload_type: The attrs class that the payload becomes, or None.
+      takes_place: Whether its jobs count towards the worker's ``max_jobs``.
     """
 
     name: str | None
     function: Callable[..., Awaitable[object]]
     sequential: bool = False
     payload_type: type | None = None
+    takes_place: bool = True
 
 
-def job(*, name: str, sequential: bool = False) -> Callable[[F], F]:
+def job(*, name: str, sequential: bool = False, takes_place: bool = True) -> Callable[[F], F]:
     """Make a method of a worker the handler for jobs called ``name``.
 
     The method is ``async def f(self, message)`` or ``async def f(self,
@@ -49,6 +52,8 @@ def job(*, name: str, sequential: bool = False) -> Callable[[F], F]:
       name: Which requests it serves; not empty.
       sequential: Whether jobs run one at a time, in order of arrival. Waiting
         counts against the requester's timeout.
+      takes_place: Whether jobs count towards the worker's ``max_jobs``; if not, they
+        don't wait for a place either.
 
     Raises:
       TypeError: The decorated thing is not such a method.
@@ -70,7 +75,7 @@ def job(*, name: str, sequential: bool = False) -> Callable[[F], F]:
                 f"@job handler {function.__qualname__} must take (self, message) "
                 "or (self, message, payload)"
             )
-        setattr(function, _MARK, _Mark(name, sequential))
+        setattr(function, _MARK, _Mark(name, sequential, takes_place))
         return function
 
     return mark
@@ -111,7 +116,9 @@ def collect_handlers(cls: type) -> dict[str, JobHandler]:
         owners[mark.name] = attribute
         # It is called from protected book-keeping, but is the user's own code.
         function = disable_ki_protection(getattr(cls, attribute))
-        found[mark.name] = JobHandler(mark.name, function, mark.sequential)
+        found[mark.name] = JobHandler(
+            mark.name, function, mark.sequential, takes_place=mark.takes_place
+        )
     return found
 
 

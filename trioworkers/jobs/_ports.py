@@ -1,11 +1,15 @@
-"""What the job engine needs of its surroundings: two small protocols."""
+"""What the job engine needs of its surroundings: small protocols."""
 
 from collections.abc import Set
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from ..bus import BusMessage, WorkerBus
+from ._streams import EventMessage
+
+if TYPE_CHECKING:
+    from ._group import JobGroup
 
 
 class Directory(Protocol):
@@ -61,6 +65,28 @@ class Asker(Protocol):
     name: str
     bus: WorkerBus
     hooks: Hooks
+
+
+class GroupObserver(Protocol):
+    """Is told what becomes of a group, in order, for its whole life.
+
+    All of it is called by book-keeping: it must not raise, and can't wait. It
+    is told of a group's beginning first and of its end last, once each, and of
+    each member's outcome at most once, with no event of that member after it.
+    A member that was never asked may have none.
+    """
+
+    def begun(self, group: "JobGroup") -> None:
+        """A group was made; nobody was asked yet."""
+
+    def received(self, group: "JobGroup", message: EventMessage) -> None:
+        """A member has sent an update or a part of its stream; in its order."""
+
+    def settled(self, group: "JobGroup", worker_name: str) -> None:
+        """A member has ended: see `JobGroup.outcomes`."""
+
+    def ended(self, group: "JobGroup") -> None:
+        """The group was left by who had requested it."""
 
 
 class NoHooks:

@@ -7,6 +7,7 @@ import attrs
 
 from ..errors import DuplicateWorkerError
 from ._payload import to_dict
+from ._ports import GroupObserver
 
 
 @attrs.define
@@ -23,6 +24,7 @@ class JobRequest:
       cancellable: Whether a person may cancel it.
       cancel_grace: Seconds that a cancelled handler may take to stop.
       single: Whether errors and events are those of a single job.
+      observer: Is told what becomes of it, or None.
     """
 
     worker_names: tuple[str, ...]
@@ -34,6 +36,7 @@ class JobRequest:
     cancellable: bool = True
     cancel_grace: float = math.inf
     single: bool = False
+    observer: GroupObserver | None = None
 
 
 def make_request(
@@ -47,6 +50,7 @@ def make_request(
     cancellable: bool = True,
     cancel_grace: float = math.inf,
     single: bool = False,
+    observer: GroupObserver | None = None,
 ) -> JobRequest:
     """Check the arguments of a request, before anything starts.
 
@@ -81,6 +85,7 @@ def make_request(
         cancellable,
         cancel_grace,
         single,
+        observer,
     )
 
 

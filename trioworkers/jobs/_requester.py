@@ -28,6 +28,7 @@ from ..errors import (
 )
 from ._active import current_job
 from ._group import JobGroup
+from ._observed import ObservedGroup
 from ._outcomes import EVENTS
 from ._ports import Directory, Hooks
 from ._request import JobRequest
@@ -84,8 +85,13 @@ class Requester:
         """
         if self.stopped is not None:
             raise StoppedError(self.stopped, "ask from one that runs")
-        group = JobGroup(self, request, keeps_events=keeps_events)
+        observer = request.observer
+        group = (JobGroup if observer is None else ObservedGroup)(
+            self, request, keeps_events=keeps_events
+        )
         self.groups[group.job_id] = group
+        if observer is not None:
+            observer.begun(group)
         return group
 
     def stop(self, why: str) -> None:
@@ -230,9 +236,7 @@ class Requester:
                 if not self.can_send(request.worker_names):
                     await self.wait_to_send(group)
                 # Last, so that what waited for a worker is bounded too.
-                while self.detached >= MAX_DETACHED:
-                    self._room = self._room or trio.lowlevel.ParkingLot()
-                    await self._room.park()
+                await self._wait_detached_room()
             if waiting.cancelled_caught:
                 group.begin_close()
                 error = group.make_error(body_done=False)
@@ -240,24 +244,62 @@ class Requester:
                     raise error
             # The owner has a scope of its own: scopes are used once.
             group.scope = trio.CancelScope(deadline=waiting.deadline)
-            try:
-                nursery.start_soon(self._own, group, told, name=f"owner of job {group.job_id}")
-            except RuntimeError:  # which is how Trio says that a nursery has been closed
-                raise StoppedError(
-                    f"worker {self.name!r} is stopping", "ask from one that runs"
-                ) from None
+            self._start_owner(nursery, group, told)
         except BaseException:
             self.close(group)
             raise
-        self.detached += 1
         self.send(group, awaited=False)
         return group
 
     @enable_ki_protection
+    async def start_background(self, nursery: trio.Nursery, request: JobRequest) -> JobGroup:
+        """Do what `start_detached` does, but let the owning Trio task wait until all are ready.
+
+        So this one waits while `MAX_DETACHED` such groups are open, and for nothing else.
+        Only the group itself tells of a failure, also of one before anybody was asked.
+
+        Raises:
+          StoppedError: The requester has stopped.
+        """
+        await checkpoint()
+        await self._wait_detached_room()
+        group = self.new_group(request, keeps_events=False)
+        try:
+            self._start_owner(nursery, group, told=True)
+        except BaseException:
+            self.close(group)
+            raise
+        return group
+
+    async def _wait_detached_room(self) -> None:
+        """Wait while `MAX_DETACHED` groups are open. A checkpoint only if it waits."""
+        while self.detached >= MAX_DETACHED:
+            self._room = self._room or trio.lowlevel.ParkingLot()
+            await self._room.park()
+
+    def _start_owner(self, nursery: trio.Nursery, group: JobGroup, told: bool) -> None:
+        try:
+            nursery.start_soon(self._own, group, told, name=f"owner of job {group.job_id}")
+        except RuntimeError:  # which is how Trio says that a nursery has been closed
+            raise StoppedError(
+                f"worker {self.name!r} is stopping", "ask from one that runs"
+            ) from None
+        self.detached += 1
+
+    @enable_ki_protection
     async def _own(self, group: JobGroup, told: bool) -> None:
         group.scope.__enter__()
+        interruption = None
         try:
-            await leave(self, group, None)
+            try:
+                if not group.asked:
+                    if not self.can_send(group.worker_names):
+                        await self.wait_to_send(group)
+                    self.send(group, awaited=False)
+            except BaseException as cancelled:  # noqa: BLE001 - raised again below
+                interruption = cancelled
+            if not await leave(self, group, interruption) and interruption is not None:
+                raise interruption
             error = group.make_partial_error()
         except JobError as failure:
             error = failure

@@ -108,34 +108,41 @@ class Admission:
         """
         if handler.sequential:
             self._turns_of(handler).holders.check_circle(request)
-        if self._places is not None:
-            self._places.holders.check_circle(request)
+        places = self._places_for(handler)
+        if places is not None:
+            places.holders.check_circle(request)
 
     def join(self, job: ActiveJob) -> None:
         """Take a position in the queues that ``job`` has to pass."""
+        places = self._places_for(job.handler)
         if not job.handler.sequential:
-            if self._places is not None:
-                self._places.join(job)
+            if places is not None:
+                places.join(job)
             return
         self._turns_of(job.handler).join(job)
-        if self._places is not None:
-            self._places.announce(job)
+        if places is not None:
+            places.announce(job)
 
     async def wait(self, job: ActiveJob) -> None:
         """Wait until the handler may be called. A checkpoint only if it waits."""
+        places = self._places_for(job.handler)
         if job.handler.sequential:
             await self._turns_of(job.handler).wait_turn(job)
-            if self._places is not None:
-                self._places.join(job)
-        if self._places is not None:
-            await self._places.wait_turn(job)
+            if places is not None:
+                places.join(job)
+        if places is not None:
+            await places.wait_turn(job)
 
     def leave(self, job: ActiveJob) -> None:
         """Let others have what ``job`` held; it has ended, or given up."""
-        if self._places is not None:
-            self._places.leave(job)
+        places = self._places_for(job.handler)
+        if places is not None:
+            places.leave(job)
         if job.handler.sequential:
             self._turns_of(job.handler).leave(job)
+
+    def _places_for(self, handler: JobHandler) -> Turns | None:
+        return self._places if handler.takes_place else None
 
     def _turns_of(self, handler: JobHandler) -> Turns:
         turns = self._turns.get(handler.name)

@@ -1,5 +1,7 @@
 """Job groups in front of people: UI workers, the RTVI server, and the web panel."""
 
+from ._base_ui_worker import BaseUIWorker as BaseUIWorker
+from ._events import ui_event as ui_event
 from ._messages import BusUICommandMessage as BusUICommandMessage
 from ._messages import BusUIEventMessage as BusUIEventMessage
 from ._messages import BusUIGroupMessage as BusUIGroupMessage

@@ -94,19 +94,37 @@ class GroupBoard:
             member.update = message
         return True
 
+    def news(self, message: BusUIGroupMessage) -> list[BusUIGroupMessage]:
+        """Take in what was heard from afar; return what there is to tell of it, in order.
+
+        The end of a group comes with the ends of its members that were not heard.
+        """
+        unheard: list[BusUIGroupMessage] = []
+        if isinstance(message, BusUIJobGroupCompletedMessage):
+            unheard = self._lost_members(message.job_id, "its end was not heard", at=message.at)
+        return [news for news in (*unheard, message) if self.take(news)]
+
     def give_up(self, job_id: str, why: str, *, at: int) -> list[BusUIGroupMessage]:
         """End a group of which nothing more will be heard; return what to tell of it."""
+        ends = self._lost_members(job_id, why, at=at)
+        if job_id in self.cards:
+            started = self.cards[job_id].started
+            ends.append(
+                BusUIJobGroupCompletedMessage(
+                    job_id, at=at, source=started.source, session=started.session
+                )
+            )
+        return [end for end in ends if self.take(end)]
+
+    def _lost_members(self, job_id: str, why: str, *, at: int) -> list[BusUIGroupMessage]:
+        """Return the ends of the members of a group that have none."""
         card = self.cards.get(job_id)
         if card is None:
             return []
         source, session = card.started.source, card.started.session
-        ends: list[BusUIGroupMessage] = [
+        return [
             BusUIJobCompletedMessage(
                 job_id, name, JobStatus.LOST, error=why, at=at, source=source, session=session
             )
             for name in card.open_members
         ]
-        ends.append(BusUIJobGroupCompletedMessage(job_id, at=at, source=source, session=session))
-        for message in ends:
-            self.take(message)
-        return ends

@@ -60,7 +60,7 @@ class BusUIMessage(BusDataMessage):
 @wire_tag("ui.response")
 @attrs.define
 class BusUIResponseMessage(BusUIMessage):
-    """What came of a `BusUIEventMessage`.
+    """What came of a `BusUIEventMessage`: at most one for each, so it waits for no room.
 
     Attributes:
       request_id: Of the event.
@@ -71,6 +71,8 @@ class BusUIResponseMessage(BusUIMessage):
     request_id: str
     data: Any = None
     error: str | None = None
+
+    waits_for_room: ClassVar[bool] = False
 
 
 @wire_tag("ui.command")

@@ -1,7 +1,8 @@
 """What waits to be told to somebody who may be slow: bounded, and nothing of importance lost."""
 
+import sys
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 import attrs
 import trio
@@ -27,9 +28,11 @@ class Outbox:
     """Messages in the order in which they came, for one reader.
 
     An update that is newer takes the place of one of the same member that waits. Of the parts
-    of a member's stream the newest `MAX_CHUNKS` wait. All others are kept, up to a limit.
+    of a member's stream the newest `MAX_CHUNKS` wait, and all streams together take at most
+    half of the room. All other messages are kept, up to a limit.
 
     Attributes:
+      limit: How many may wait.
       merged: Counts updates that a newer one has replaced, and chunks that were too many.
     """
 
@@ -37,8 +40,11 @@ class Outbox:
     merged: int = 0
     _waiting: dict[Hashable, BusUIMessage] = attrs.field(factory=dict)
     _chunks: dict[tuple[str, str], deque[int]] = attrs.field(factory=dict)
+    _chunk_count: int = 0
     _number: int = 0
+    _woken: bool = False
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+    _emptied: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -53,11 +59,12 @@ class Outbox:
         key: Hashable = self._number
         if isinstance(message, BusUIJobUpdateMessage):
             member = message.job_id, message.worker_name
-            if message.is_chunk:
-                self._add_chunk(member)
-            else:
+            if not message.is_chunk:
                 key = member
                 self.merged += key in self._waiting
+            elif not self._make_room_for_chunk(member):
+                self.merged += 1
+                return
         elif isinstance(message, BusUIJobCompletedMessage):
             self._chunks.pop((message.job_id, message.worker_name), None)
         if key not in self._waiting and len(self._waiting) >= self.limit:
@@ -65,19 +72,56 @@ class Outbox:
         self._waiting[key] = message
         self._changed.unpark_all()
 
-    def _add_chunk(self, member: tuple[str, str]) -> None:
-        """Note that the next number is that of a chunk; drop the oldest if there are too many."""
-        numbers = self._chunks.setdefault(member, deque())
-        numbers.append(self._number)
-        if len(numbers) > MAX_CHUNKS:
-            self.merged += self._waiting.pop(numbers.popleft(), None) is not None
+    def replay(self, messages: Iterable[BusUIMessage]) -> None:
+        """Add what somebody who comes late has to be told, however much it is.
+
+        That room is given in addition to the limit.
+        """
+        limit, before, self.limit = self.limit, len(self._waiting), sys.maxsize
+        for message in messages:
+            self.put(message)
+        self.limit = limit + len(self._waiting) - before
+
+    def _make_room_for_chunk(self, member: tuple[str, str]) -> bool:
+        """Note that the next number is that of a chunk; return False if it can't be added.
+
+        One that is too many takes the place of the oldest of the same member.
+        """
+        numbers = self._chunks.get(member)
+        if len(numbers or ()) >= MAX_CHUNKS or self._chunk_count >= self.limit // 2:
+            if not numbers:
+                return False
+            del self._waiting[numbers.popleft()]
+            self._chunk_count -= 1
+            self.merged += 1
+        self._chunks.setdefault(member, deque()).append(self._number)
+        self._chunk_count += 1
+        return True
+
+    @property
+    def has_room(self) -> bool:
+        """Whether less waits than half of the limit."""
+        return len(self._waiting) < self.limit // 2
+
+    async def wait_room(self) -> None:
+        """Wait until all has been taken, or `wake`. Always a checkpoint."""
+        await self._emptied.park()
+
+    def wake(self) -> None:
+        """Let `take` return, though there may be nothing, and those who wait for room look."""
+        self._woken = True
+        self._changed.unpark_all()
+        self._emptied.unpark_all()
 
     async def take(self) -> list[BusUIMessage]:
-        """Wait until there is something; return all of it. Always a checkpoint."""
+        """Wait until there is something, or `wake`; return all of it. Always a checkpoint."""
         await trio.lowlevel.checkpoint()
-        while not self._waiting:
+        while not self._waiting and not self._woken:
             await self._changed.park()
+        self._woken = False
         taken = list(self._waiting.values())
         self._waiting.clear()
         self._chunks.clear()
+        self._chunk_count = 0
+        self._emptied.unpark_all()
         return taken

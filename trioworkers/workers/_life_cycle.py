@@ -215,8 +215,6 @@ class LifeCycle:
         While it has jobs it may need its children. What they still finish may
         need it, since only then it has no more jobs for good.
         """
-        for child in self._children:
-            child.begin_ending()
         await self.engine.wait_idle()
         children = list(self._children)
         for child in children:
@@ -285,8 +283,8 @@ class LifeCycle:
         responder = self.engine.responder
         if responder is not None and responder.closed is None and not self.life.ending:
             self.life.ending = True
-            self.engine.begin_ending()
             responder.nursery.start_soon(self._end)
+            self._worker.begin_ending()  # last: it may be a user's, and raise
 
     def _receive_cancel(self, message: BusCancelWorkerMessage) -> None:
         self.cancel(f"was cancelled: {message.reason}" if message.reason else "was cancelled")

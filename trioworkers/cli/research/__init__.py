@@ -9,6 +9,7 @@ from ._packages import PackagesResearcher as PackagesResearcher
 from ._query import Finding as Finding
 from ._query import ResearchQuery as ResearchQuery
 from ._ranking import TopFindings as TopFindings
+from ._researcher import Manner as Manner
 from ._researcher import Researcher as Researcher
 from ._stdlib import StdlibResearcher as StdlibResearcher
 from ._text import printable as printable

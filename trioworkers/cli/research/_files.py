@@ -11,7 +11,7 @@ from trioworkers import JobError
 
 from ._query import Finding, ResearchQuery
 from ._ranking import Needle, best_match
-from ._researcher import Researcher, Search, Step
+from ._researcher import PLAIN, Manner, Researcher, Search, Step
 from ._text import printable
 from ._walk import Candidate, SkippedFileError, read_text, walk_files
 
@@ -35,7 +35,7 @@ class FilesResearcher(Researcher):
     Args:
       name: The worker's name.
       max_file_bytes: At least 1.
-      limiter: As for `Researcher`.
+      limiter, manner: As for `Researcher`.
     """
 
     def __init__(
@@ -44,10 +44,11 @@ class FilesResearcher(Researcher):
         *,
         max_file_bytes: int = MAX_FILE_BYTES,
         limiter: trio.CapacityLimiter | None = None,
+        manner: Manner = PLAIN,
     ) -> None:
         if max_file_bytes < 1:
             raise ValueError(f"max_file_bytes must be at least 1, not {max_file_bytes}")
-        super().__init__(name, limiter=limiter)
+        super().__init__(name, limiter=limiter, manner=manner)
         self._max_file_bytes = max_file_bytes
 
     def open_search(self, query: ResearchQuery, checkpoint: Callable[[], None]) -> Search:

@@ -8,7 +8,7 @@ import trio
 
 from ._query import Finding, ResearchQuery
 from ._ranking import Needle, best_match
-from ._researcher import Researcher, Search, Step
+from ._researcher import PLAIN, Manner, Researcher, Search, Step
 from ._text import printable
 
 _HEADING = re.compile(r"(Name|Summary|Keywords):|#+\s")
@@ -25,7 +25,7 @@ class PackagesResearcher(Researcher):
     Args:
       name: The worker's name.
       path: Directories to look in; None for ``sys.path``.
-      limiter: As for `Researcher`.
+      limiter, manner: As for `Researcher`.
     """
 
     def __init__(
@@ -34,8 +34,9 @@ class PackagesResearcher(Researcher):
         *,
         path: Sequence[str] | None = None,
         limiter: trio.CapacityLimiter | None = None,
+        manner: Manner = PLAIN,
     ) -> None:
-        super().__init__(name, limiter=limiter)
+        super().__init__(name, limiter=limiter, manner=manner)
         self._path = None if path is None else list(path)
 
     def open_search(self, query: ResearchQuery, checkpoint: Callable[[], None]) -> Search:

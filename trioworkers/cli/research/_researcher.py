@@ -1,5 +1,7 @@
 """What all researchers do: search in blocks in a thread, and stream what they find."""
 
+import math
+import sys
 import time
 from abc import abstractmethod
 from collections import Counter
@@ -12,6 +14,7 @@ import trio
 from trioworkers import BaseWorker, BusJobRequestMessage, job
 
 from ._query import Finding, ResearchQuery
+from ._ranking import TopFindings
 
 # How long a thread searches before it hands over what it has: short enough that
 # findings and progress look live, long enough that the hop to it costs nothing.
@@ -48,10 +51,34 @@ class Search:
     steps: Iterator[Step]
 
 
+@attrs.frozen
+class Manner:
+    """How a researcher goes about its work, for those who watch.
+
+    Attributes:
+      best: If above 0, an update ``"summarizing"`` comes last, and the response has so many of
+        the best findings as ``results``, the best one first.
+      blocks: If above 0, no block is larger than that part of all there is to look at.
+      pause: Seconds of rest after each block, >= 0; `LONG_PAUSE` times as long before the first
+        one, and while it summarizes.
+    """
+
+    best: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    blocks: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    pause: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
+
+
+#: As fast as it goes, and only what was streamed.
+PLAIN = Manner()
+#: How much longer than between blocks a researcher rests before them, and after them.
+LONG_PAUSE = 4
+
+
 @attrs.define
 class _Tally:
     """The figures of one search so far."""
 
+    top: TopFindings | None
     total: int = 0
     done: int = 0
     found: int = 0
@@ -60,6 +87,8 @@ class _Tally:
     def add(self, step: Step) -> None:
         self.done += 1
         self.found += len(step.findings)
+        if self.top is not None:
+            self.top.add(step.findings)
         if step.skipped:
             self.skipped[step.skipped] += 1
 
@@ -68,7 +97,10 @@ class _Tally:
 
     def response(self) -> dict[str, object]:
         searched = self.done - self.skipped.total()
-        return {"found": self.found, "searched": searched, "skipped": dict(self.skipped)}
+        counts = {"found": self.found, "searched": searched, "skipped": dict(self.skipped)}
+        if self.top is None:
+            return counts
+        return {**counts, "results": [attrs.asdict(finding) for finding in self.top.ranked()]}
 
 
 class Researcher(BaseWorker):
@@ -86,10 +118,14 @@ class Researcher(BaseWorker):
       name: The worker's name.
       limiter: Bounds the threads in use; one to be shared by several researchers,
         or None for two threads of this worker's own.
+      manner: Whether it summarizes, and takes its time.
     """
 
-    def __init__(self, name: str, *, limiter: trio.CapacityLimiter | None = None) -> None:
+    def __init__(
+        self, name: str, *, limiter: trio.CapacityLimiter | None = None, manner: Manner = PLAIN
+    ) -> None:
         super().__init__(name)
+        self._manner = manner
         self._limiter = trio.CapacityLimiter(2) if limiter is None else limiter
 
     @abstractmethod
@@ -111,19 +147,23 @@ class Researcher(BaseWorker):
         self, message: BusJobRequestMessage, query: ResearchQuery
     ) -> dict[str, object]:
         """Search for ``query`` and stream what is found."""
-        job_id = message.job_id
-        tally = _Tally()
+        job_id, manner = message.job_id, self._manner
+        tally = _Tally(TopFindings(manner.best) if manner.best else None)
         await self.send_job_update(job_id, tally.update("listing"))
         check = trio.from_thread.check_cancelled
         search = await self._in_thread(self.open_search, query, check)
         tally.total = search.total
-        while steps := await self._in_thread(_take_block, search.steps):
+        await trio.sleep(LONG_PAUSE * manner.pause)
+        most = math.ceil(search.total / manner.blocks) if manner.blocks else sys.maxsize
+        while steps := await self._in_thread(_take_block, search.steps, most):
             for step in steps:
                 tally.add(step)
                 for finding in step.findings:
                     await self.send_job_stream_data(job_id, attrs.asdict(finding))
             await self.send_job_update(job_id, tally.update("searching"))
-        await self.send_job_update(job_id, tally.update("done"))
+            await trio.sleep(manner.pause)
+        await self.send_job_update(job_id, tally.update("summarizing" if manner.best else "done"))
+        await trio.sleep(LONG_PAUSE * manner.pause)
         return tally.response()
 
     async def _in_thread(self, fn: Callable[[*Ts], R], *args: *Ts) -> R:
@@ -132,13 +172,13 @@ class Researcher(BaseWorker):
         )
 
 
-def _take_block(steps: Iterator[Step]) -> list[Step]:
-    """Return the steps of the next `BLOCK_SECONDS`; none when there are no more."""
+def _take_block(steps: Iterator[Step], most: int) -> list[Step]:
+    """Return the steps of the next `BLOCK_SECONDS`, ``most`` at most; none if there are no more."""
     ends = time.monotonic() + BLOCK_SECONDS
     block: list[Step] = []
     for step in steps:
         block.append(step)
         trio.from_thread.check_cancelled()
-        if time.monotonic() >= ends:
+        if len(block) >= most or time.monotonic() >= ends:
             break
     return block

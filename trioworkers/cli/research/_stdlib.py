@@ -13,7 +13,7 @@ from trioworkers import JobError
 
 from ._query import Finding, ResearchQuery
 from ._ranking import Needle, best_match
-from ._researcher import Researcher, Search, Step
+from ._researcher import PLAIN, Manner, Researcher, Search, Step
 from ._text import printable
 from ._walk import SKIPPED_DIRECTORIES, Candidate, SkippedFileError, read_text, walk_files
 
@@ -60,7 +60,7 @@ class StdlibResearcher(Researcher):
     Args:
       name: The worker's name.
       root: The directory of the library; None for that of the running Python.
-      limiter: As for `Researcher`.
+      limiter, manner: As for `Researcher`.
     """
 
     def __init__(
@@ -69,8 +69,9 @@ class StdlibResearcher(Researcher):
         *,
         root: str | None = None,
         limiter: trio.CapacityLimiter | None = None,
+        manner: Manner = PLAIN,
     ) -> None:
-        super().__init__(name, limiter=limiter)
+        super().__init__(name, limiter=limiter, manner=manner)
         self._root = sysconfig.get_paths()["stdlib"] if root is None else root
 
     def open_search(self, query: ResearchQuery, checkpoint: Callable[[], None]) -> Search:
