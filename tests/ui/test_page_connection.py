@@ -62,7 +62,7 @@ def test_what_ends_while_the_page_is_away_is_told_when_it_is_back(browser, tmp_p
 def test_a_server_that_is_away_is_seen_and_nothing_can_be_pressed(browser, tmp_path):
     """There is a countdown; Send and Cancel wait; what was typed stays; then all is back."""
     with (
-        open_page_child(tmp_path, shared=True) as child,
+        open_page_child(tmp_path) as child,
         open_page(browser, child.url, allowed=[AWAY]) as page,
     ):
         ask(page, "hold one")

@@ -198,7 +198,7 @@ async def test_a_worker_process_that_was_stopped_for_too_long_comes_back(site):
 
 @pytest.mark.parametrize("shared", [True, False])
 async def test_a_new_panel_is_told_of_the_groups_in_flight(site, shared):
-    """Those of sessions are seen by nobody then, unless all see all: sessions went with it."""
+    """Those of clients without a cookie are seen by nobody then, unless all see all."""
     with site.workers():
         with site.panel(shared=shared) as panel:
             client = await site.client(panel)

@@ -2,11 +2,14 @@
 
 import ssl
 
+import attrs
 import pytest
 import trio
 import trustme
-from rtvi_servers import UPGRADE, fetch, fetch_raw, serving, talking
+from rtvi_servers import PAGES, UPGRADE, fetch, fetch_raw, serving, talking
 from websockets.exceptions import InvalidStatus
+
+from trioworkers.ui.rtvi import RTVIServer
 
 TOKEN = "a-token-that-nobody-guesses"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -348,6 +351,54 @@ async def test_returning_session_is_told_once_what_it_missed():
         async with talking(served, headers=mine) as talk:
             await talk.ask("echo")
             assert not talk._passed
+
+
+async def new_server(served):
+    """Put another server in the place of the first, at the same port."""
+    port = served.port
+    await served.server.stop()
+    await served.server.wait()
+    server = RTVIServer("again", ui_worker="desk", pages=PAGES, port=port)
+    await server.bind()
+    await served.runner.add_workers(server)
+    again = attrs.evolve(served, server=server)
+    await again.until(lambda statistics: statistics.attached)
+    return again
+
+
+async def test_session_outlives_its_server():
+    """A cookie of before is good for the groups of before, and for no others."""
+    async with serving() as served:
+        mine, theirs = [cookie_of(await fetch(served.port)) for _ in range(2)]
+        async with talking(served, headers=mine) as talk:
+            job_id = (await talk.ask("start"))["data"]["d"]
+        again = await new_server(served)
+        async with (
+            talking(again, headers=mine) as me,
+            talking(again, headers=theirs) as other,
+            talking(again) as stranger,
+        ):
+            await me.until("ui-job-group", kind="group_started", job_id=job_id)
+            for talk in (other, stranger):
+                await talk.send("ui-cancel-job-group", {"job_id": job_id})
+                assert (await talk.receive())["type"] == "error-response"
+            await me.send("ui-cancel-job-group", {"job_id": job_id})
+            await me.until("ui-job-group", kind="group_completed", job_id=job_id)
+        await again.until(lambda now: not now.clients)
+        assert again.server.statistics().groups == 0
+
+
+async def test_session_of_before_needs_the_token_again():
+    """Where there is one: the cookie alone proves nothing to a new server."""
+    secret = "a" * 43
+    async with serving(token=TOKEN) as served:
+        cookie = {"Cookie": f"trioworkers-{served.port}={secret}"}
+        assert (await fetch(served.port, "/session", headers=cookie)).status == 401
+        answer = await fetch(served.port, "/session", headers=cookie | BEARER)
+        assert answer.status == 204
+        assert secret in answer.get("set-cookie")
+        async with talking(served, headers=cookie) as talk:
+            assert (await talk.ask("echo", 1))["data"]["d"] == 1
 
 
 async def test_tls():

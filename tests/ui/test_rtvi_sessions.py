@@ -7,7 +7,7 @@ from trioworkers.ui.rtvi._conversation import Ask
 from trioworkers.ui.rtvi._errors import Denied
 from trioworkers.ui.rtvi._pacing import Pacer
 from trioworkers.ui.rtvi._requests import MAX_OPEN, Requests
-from trioworkers.ui.rtvi._sessions import MAX_MISSED, MISSED_SECONDS, Sessions
+from trioworkers.ui.rtvi._sessions import MAX_MISSED, MISSED_SECONDS, Sessions, is_secret
 
 
 def test_idle_sessions_are_bounded():
@@ -16,7 +16,7 @@ def test_idle_sessions_are_bounded():
     busy = sessions.open(lasting=True)
     sessions.joined(busy)
     grouped = sessions.open(lasting=True)
-    sessions.group_began(grouped)
+    sessions.group_began(grouped, "job")
     idle = [sessions.open(lasting=True) for _ in range(3)]
     assert sessions.find(idle[0].secret) is idle[0]  # so idle[1] is the oldest now
     sessions.open(lasting=True)
@@ -37,10 +37,10 @@ def test_session_without_a_secret_goes_with_its_client():
         assert sessions.with_id(session.id) is session
         sessions.joined(session)
         if grouped:
-            sessions.group_began(session)
+            sessions.group_began(session, "job")
         sessions.left(session)
         assert (sessions.with_id(session.id) is session) is grouped
-    sessions.group_ended(session)
+    sessions.group_ended(session, "job")
     assert len(sessions) == 0
 
 
@@ -52,6 +52,27 @@ def test_session_forgotten_during_the_handshake_is_back():
     assert sessions.find(session.secret) is None
     sessions.joined(session)
     assert sessions.find(session.secret) is session
+
+
+def test_session_is_recalled_by_its_secret():
+    """Under the same name, also by a server that has never heard of it."""
+    before, after = Sessions(), Sessions()
+    session = before.open(lasting=True)
+    assert is_secret(session.secret)
+    recalled = after.recall(session.secret)
+    assert (recalled.id, recalled.secret) == (session.id, session.secret)
+    assert after.recall(session.secret) is recalled
+    assert after.find(session.secret) is recalled
+    assert session.secret not in session.id
+    assert before.open(lasting=True).id != session.id
+
+
+@pytest.mark.parametrize(
+    "value", ["", "short", "a" * 42, "a" * 44, "a" * 42 + ";", "a" * 43 + "\n"]
+)
+def test_what_is_no_secret(value):
+    """It is not made a session of."""
+    assert not is_secret(value)
 
 
 def test_secrets_do_not_show():

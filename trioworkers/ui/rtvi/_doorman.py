@@ -9,7 +9,7 @@ from websockets.http11 import Response
 
 from ._gate import Gate, HeaderMap, Refused
 from ._http import Page, refusal, response
-from ._sessions import Session, Sessions
+from ._sessions import Session, Sessions, is_secret
 
 SESSION_PATH = "/session"
 
@@ -90,7 +90,7 @@ class Doorman:
         if path != "/":
             raise Refused(HTTPStatus.NOT_FOUND, "WebSockets are at /.")
         knows_token = self.gate.knows_token(headers)
-        session = self._session_of(headers)
+        session = self._session_of(headers, knows_token=knows_token)
         if self.is_full():
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "There are too many clients already.")
         # Where there is a token, only who knows it gets a cookie.
@@ -99,8 +99,8 @@ class Doorman:
 
     def _open_session(self, headers: HeaderMap) -> Response:
         """Exchange the token for a cookie."""
-        session = self._session_of(headers)
         knows_token = self.gate.knows_token(headers)
+        session = self._session_of(headers, knows_token=knows_token)
         if self.gate.token is not None and not knows_token and session is None:
             raise Refused(
                 HTTPStatus.UNAUTHORIZED, "This server wants a token: `Authorization: Bearer TOKEN`."
@@ -110,7 +110,7 @@ class Doorman:
 
     def _page_cookies(self, headers: HeaderMap) -> list[tuple[str, str]]:
         """Return the cookie of a new session for a browser that has none."""
-        if self.gate.token is not None or self._session_of(headers) is not None:
+        if self.gate.token is not None or self._session_of(headers, knows_token=False) is not None:
             return []
         if any(value.lower() == "cross-site" for value in headers.get_all("Sec-Fetch-Site")):
             return []  # who follows a link from elsewhere may have a cookie, which isn't sent
@@ -126,11 +126,22 @@ class Doorman:
         value = f"{self._cookie_name}={session.secret}; HttpOnly; SameSite=Strict; Path=/{secure}"
         return "Set-Cookie", value
 
-    def _session_of(self, headers: HeaderMap) -> Session | None:
+    def _session_of(self, headers: HeaderMap, *, knows_token: bool) -> Session | None:
+        """Return the session that a cookie is of.
+
+        The cookie may be of before a restart of the server. Where there is a token, a cookie
+        proves that its session knows it; so such an older one counts for those alone who know it.
+        """
+        may_recall = knows_token or self.gate.token is None
         for line in headers.get_all("Cookie"):
             for pair in line.split(";"):
                 name, _, value = pair.strip().partition("=")
-                if name == self._cookie_name and (session := self.sessions.find(value)):
+                if name != self._cookie_name:
+                    continue
+                session = self.sessions.find(value)
+                if session is None and may_recall and is_secret(value):
+                    session = self.sessions.recall(value)
+                if session is not None:
                     return session
         return None
 

@@ -51,6 +51,8 @@ class Hub:
         for message in session.take_missed(now):
             listener.tell(Parcel(message), limited=False)
         for card in list(self.board.cards.values()):
+            if card.started.session == session.id:  # it may have begun before an earlier server
+                self.sessions.group_began(session, card.started.job_id)
             if self._sees(session, card.started):
                 for parcel in self._replay(card):
                     listener.tell(parcel, limited=False)
@@ -126,11 +128,11 @@ class Hub:
         if session is None:
             return
         if isinstance(message, BusUIJobGroupStartedMessage):
-            self.sessions.group_began(session)
+            self.sessions.group_began(session, message.job_id)
         elif isinstance(message, BusUIJobGroupCompletedMessage):
             if session.id not in self._listeners:
                 session.miss(now, (*card.replay(), message))
-            self.sessions.group_ended(session)
+            self.sessions.group_ended(session, message.job_id)
 
     def _tell(self, parcel: Parcel, session_id: str | None, *, everybody: bool) -> None:
         for listener in self._whom(session_id, everybody=everybody):

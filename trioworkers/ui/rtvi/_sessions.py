@@ -1,5 +1,7 @@
 """Sessions: which clients belong together, and what they have missed."""
 
+import hashlib
+import re
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +15,13 @@ MAX_IDLE = 1_000
 #: Groups that ended while nobody was there, which a session keeps, and for how many seconds.
 MAX_MISSED, MISSED_SECONDS = 20, 300.0
 
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def is_secret(value: str) -> bool:
+    """Whether something looks like the secret of a session."""
+    return _SECRET.fullmatch(value) is not None
+
 
 @attrs.define(eq=False)
 class Session:
@@ -21,14 +30,14 @@ class Session:
     Attributes:
       id: What it is called on the bus. No secret, and of no use to a client.
       clients: How many are connected.
-      groups: How many of its groups are in flight.
+      groups: The job ids of its groups in flight.
       used: Whether it has ever had a client.
     """
 
     id: str
     secret: str | None = attrs.field(repr=False)
     clients: int = 0
-    groups: int = 0
+    groups: set[str] = attrs.field(factory=set)
     used: bool = False
     _missed: deque[tuple[float, tuple[BusUIGroupMessage, ...]]] = attrs.field(
         init=False, repr=False, factory=lambda: deque(maxlen=MAX_MISSED)
@@ -78,11 +87,19 @@ class Sessions:
         Args:
           lasting: Whether it has a secret by which later clients can join it.
         """
-        secret = secrets.token_urlsafe(32) if lasting else None
-        session = Session(secrets.token_hex(8), secret)
+        if lasting:
+            return self.recall(secrets.token_urlsafe(32))
+        return self._add(Session(secrets.token_hex(16), None))
+
+    def recall(self, secret: str) -> Session:
+        """Return the session with that secret; it had the same id at an earlier server."""
+        id_ = hashlib.sha256(f"trioworkers session {secret}".encode()).hexdigest()[:32]
+        return self.find(secret) or self._add(Session(id_, secret))
+
+    def _add(self, session: Session) -> Session:
         self._by_id[session.id] = session
-        if secret is not None:
-            self._by_secret[secret] = session
+        if session.secret is not None:
+            self._by_secret[session.secret] = session
         self._note(session)
         return session
 
@@ -99,26 +116,23 @@ class Sessions:
 
     def joined(self, session: Session) -> None:
         """Note that a client has come."""
-        self._by_id[session.id] = session  # it may have been forgotten during the handshake
-        if session.secret is not None:
-            self._by_secret[session.secret] = session
         session.clients += 1
         session.used = True
-        self._note(session)
+        self._add(session)  # it may have been forgotten during the handshake
 
     def left(self, session: Session) -> None:
         """Note that a client has gone."""
         session.clients -= 1
         self._note(session)
 
-    def group_began(self, session: Session) -> None:
+    def group_began(self, session: Session, job_id: str) -> None:
         """Note that a group of its own is in flight."""
-        session.groups += 1
+        session.groups.add(job_id)
         self._note(session)
 
-    def group_ended(self, session: Session) -> None:
+    def group_ended(self, session: Session, job_id: str) -> None:
         """Note that a group of its own has ended."""
-        session.groups -= 1
+        session.groups.discard(job_id)
         self._note(session)
 
     def _note(self, session: Session) -> None:
