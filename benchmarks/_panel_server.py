@@ -4,7 +4,8 @@
 
 Says at which port it listens, in a line ``{"port": ...}``. Then each line on standard input is
 a wish, a JSON object: ``{"do": "load", ...}`` starts job groups, with the sizes of `Load`;
-``{"do": "look"}`` is answered by a line with what the server counts, and its memory.
+``{"do": "look"}`` is answered by a line with what the server counts, its memory in bytes, and the
+milliseconds of a processor that it has used.
 """
 
 import json
@@ -90,6 +91,7 @@ async def _fulfil(wish: dict[str, Any], desk: BaseUIWorker, server: RTVIServer) 
     if wish.pop("do") == "look":
         seen = attrs.asdict(server.statistics(), recurse=False)
         seen = {key: value for key, value in seen.items() if isinstance(value, int)}
+        seen["processor"] = round(time.process_time() * 1000)
         print(json.dumps(seen | _memory()), flush=True)
         return
     load = Load(**wish)

@@ -7,6 +7,7 @@ input close the panel ("down") and open it again on the same port ("up").
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -217,6 +218,10 @@ class PageChild:
                 | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(self._log.parent)},
             )
         self.up()
+
+    def freeze(self):
+        """Let it do nothing any more, but for being killed."""
+        self._process.send_signal(signal.SIGSTOP)
 
     def kill(self):
         """End it at once."""

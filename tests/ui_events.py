@@ -45,6 +45,11 @@ class Events(Desk):
     async def break_down(self, message):
         raise LookupError("the password is secret")
 
+    @ui_event("ask")
+    async def ask_peer(self, message):
+        orders = {"a": {"raises": LookupError("the password is secret")}}
+        return await self.call("a", name="work", payload=orders)
+
     @ui_event("object")
     async def return_object(self, message):
         return {"at": object()}

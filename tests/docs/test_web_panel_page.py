@@ -14,7 +14,7 @@ from command_processes import environment, running
 from panel_clients import WebClient
 from redis_servers import free_port, open_server
 
-from trioworkers.ui import _event_desk, _outbox
+from trioworkers.ui import _event_desk, _outbox, _recent
 from trioworkers.ui.panel import _graphs, _questions, _uploads, _workers, open_panel
 from trioworkers.ui.rtvi import (
     RTVIServer,
@@ -102,13 +102,17 @@ def test_the_limits_are_those_of_the_code() -> None:
             f"{_requests.MAX_OPEN}; further ones are refused"
         ),
         "events that a UI worker handles at once": (
-            f"{_event_desk.MAX_EVENTS}; further ones are refused"
+            f"{_event_desk.MAX_EVENTS}, and {_event_desk.MAX_SESSION_EVENTS} of one session; "
+            "further ones are refused"
         ),
         "messages that wait for a client": (
             f"{_outbox.MAX_WAITING:,}, or {_letters.MAX_BYTES // mib} MiB"
         ),
         "parts of a stream that wait for a client, or are shown to one that comes late, of each "
-        "worker": f"the newest {_outbox.MAX_CHUNKS}",
+        "worker": (
+            f"the newest {_recent.MAX_CHUNKS}; to one that comes late "
+            f"{_recent.MAX_CHUNK_BYTES // 1024} KiB of them"
+        ),
         "time that a message to a client may take, `stall_timeout`": (
             f"{default['stall_timeout']:g} s"
         ),

@@ -78,6 +78,21 @@ async def test_a_remote_requester_that_leaves_cancels_its_jobs():
             await bus.unsubscribe(peer)
 
 
+@on_schedules()
+async def test_a_worker_that_is_cancelled_from_outside_has_not_crashed():
+    """As by Ctrl-C: who waits for its jobs is told so."""
+    remote, doer = Ear("remote", deaf=True), Doer("doer", never)
+    with trio.CancelScope() as scope:
+        async with hosting(doer) as runner:
+            await runner.bus.subscribe(remote)
+            await runner.bus.send(BusWorkerReadyMessage("elsewhere", source="remote"))
+            runner.bus.post(BusJobRequestMessage("1", "do", source="remote", target="doer"))
+            await wait_all_tasks_blocked()
+            scope.cancel()
+            await trio.sleep_forever()
+    assert [m.error.message for m in remote.heard] == ["worker 'doer' was cancelled"]
+
+
 async def _raise_when_cancelled(error):
     try:
         await trio.sleep_forever()

@@ -85,6 +85,20 @@ def test_shift_enter_starts_a_line(browser, url):
         expect(page.get_by_role("log")).to_contain_text("You said one\ntwo")
 
 
+def test_the_enter_that_ends_a_composition_does_not_send(browser, url):
+    """Nor where an input method tells only by its key code that it is at work."""
+    with open_page(browser, url) as page:
+        expect(page.locator("#state")).to_have_text("Connected")
+        box = page.get_by_label("What should be done?")
+        box.fill("にほん")
+        for said in [{"isComposing": True}, {"keyCode": 229}]:
+            box.dispatch_event("keydown", {"key": "Enter", **said})
+        expect(box).to_have_value("にほん")
+        box.press("Enter")
+        expect(page.get_by_role("log")).to_contain_text("You said にほん")
+        expect(page.locator(".said-you")).to_have_count(1)
+
+
 def test_progress_is_not_read_out(browser, url):
     """Of a group its beginning and its end are; updates and findings are in no live region."""
     with open_page(browser, url) as page:

@@ -90,6 +90,44 @@ def test_a_server_that_is_away_is_seen_and_nothing_can_be_pressed(browser, tmp_p
         expect(page.locator("#ended .chip")).to_have_text("Cancelled")
 
 
+def test_what_is_typed_while_the_connection_closes_stays(browser, tmp_path):
+    """It isn't taken for sent."""
+    with open_page_child(tmp_path) as child, open_page(browser, child.url) as page:
+        expect(page.locator("#state")).to_have_text("Connected")
+        box = page.get_by_label("What should be done?")
+        box.fill("hello")
+        page.evaluate("""() => {
+            window.sockets.at(-1).close();
+            document.getElementById("composer").requestSubmit();
+        }""")
+        expect(box).to_have_value("hello")
+        expect(page.locator(".said")).to_have_count(0)
+        expect(page.locator("#banner")).to_be_visible()
+        expect(page.locator("#state")).to_have_text("Connected")
+        box.press("Enter")
+        expect(page.get_by_role("log")).to_contain_text("You said hello")
+
+
+def test_a_text_that_may_be_lost_is_named(browser, tmp_path):
+    """One that was sent to a server which never read it; not one that was read."""
+    with (
+        open_page_child(tmp_path) as child,
+        open_page(browser, child.url, allowed=[AWAY]) as page,
+    ):
+        log = page.get_by_role("log")
+        ask(page, "first")
+        expect(log).to_contain_text("You said first")
+        child.freeze()
+        ask(page, "second")
+        expect(log).to_contain_text("second")
+        child.kill()
+        expect(page.locator(".said-trouble")).to_contain_text("whether this has arrived: “second”.")
+        child.start()
+        ask(page, "third")
+        expect(log).to_contain_text("You said third")
+        expect(page.locator(".said-trouble")).to_have_count(1)
+
+
 def test_a_new_server_that_knows_nothing_of_a_group_ends_its_card(browser, tmp_path):
     """The page finds it by itself, and doesn't let the card go on for ever."""
     with (

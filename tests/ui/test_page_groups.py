@@ -55,6 +55,16 @@ def test_the_clock_of_a_card_goes_on(browser, url):
         expect(elapsed).to_have_text("0:02")
 
 
+def test_a_wrong_clock_of_the_browser_does_not_matter(browser, url):
+    """What counts is the server's."""
+    with open_page(browser, url) as page:
+        page.add_init_script("const now = Date.now; Date.now = () => now() + 600_000;")
+        page.reload()
+        ask(page, "hold clock")
+        elapsed = card(page, "Work on clock").locator(".elapsed")
+        expect(elapsed).to_have_text(re.compile("^0:0[1-9]$"))
+
+
 def test_cancel_goes_from_cancelling_to_cancelled(browser, url):
     """The button says that it was pressed; then each worker, and the card, were cancelled."""
     with open_page(browser, url) as page:
@@ -133,6 +143,15 @@ def test_many_findings_are_bounded_and_shown_when_wanted(browser, url):
         assert scores == sorted(scores, reverse=True)
         more.click()
         expect(ann.locator(".findings li")).to_have_count(3)
+
+
+def test_long_texts_of_others_are_cut_off(browser, url):
+    """A label, and why a worker has failed."""
+    with open_page(browser, url) as page:
+        ask(page, "fail " + "x" * 9_000)
+        ended = page.locator("#ended .card")
+        expect(ended.get_by_role("heading")).to_have_text(re.compile("^Work on x{291}…$"))
+        expect(row(ended, "bob").locator(".why")).to_have_text(re.compile("^Can't read x{988}…$"))
 
 
 def test_what_others_send_shows_as_text_and_never_runs(browser, url):

@@ -222,6 +222,7 @@ def test_values_are_short_texts(page):
           shorten("😀😀😀😀", 3), clock(3_723_000), clock(-5), duration(1234), duration(12),
           size(300_000), size(1), lacking({boxes: 0, arrows: 2}), lacking({boxes: undefined}),
           pairsOf("Initial Task:1 Split:22"), ago(59_999), ago(60_000), ago(7_200_000),
+          number(-1e300), number(999_999_999_999_999),
         ];
         """,
     )
@@ -247,6 +248,8 @@ def test_values_are_short_texts(page):
         "just now",
         "1 min ago",
         "2 h ago",
+        "-1e+300",
+        "999,999,999,999,999",
     ]
 
 

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import random
+import shutil
 import stat
 from pathlib import Path
 
@@ -334,6 +335,33 @@ async def test_disk_that_fails_is_told(tmp_path):
         with pytest.raises(JobError, match=r"can't be written: No such file or directory$"):
             await client.chunk(upload, 3, b"de")
         assert await client.chunk(await client.begin(5), 0, b"abc") == 3
+
+
+@pytest.mark.parametrize("instead", [None, "link"])
+async def test_directory_that_was_tidied_away_is_made_anew(tmp_path, instead):
+    """A system that removes old temporary files ends the uploads there are, and no others."""
+    other = tmp_path / "other"
+    async with uploading(tmp_path) as (client, _, graph):
+        upload = await client.begin(4)
+        await client.chunk(upload, 0, b"ab")
+        (file,) = files(tmp_path)
+        shutil.rmtree(file.parent)
+        if instead == "link":
+            other.mkdir()
+            file.parent.symlink_to(other)
+        with pytest.raises(JobError, match="can't be written: No such file"):
+            await client.chunk(upload, 2, b"cd")
+        upload = await client.begin(2)
+        await client.chunk(upload, 0, b"ef")
+        await client.end(upload)
+        await wait_all_tasks_blocked()
+        ((path, _),) = graph.answers
+        assert path.read_bytes() == b"ef"
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        if instead == "link":
+            assert list(other.iterdir()) == []
+            file.parent.unlink()
+            other.rmdir()
 
 
 async def test_file_that_is_there_is_not_written_into(tmp_path):

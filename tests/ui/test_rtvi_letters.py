@@ -17,7 +17,7 @@ from trioworkers.ui import (
 from trioworkers.ui._outbox import MAX_CHUNKS, Overflow
 from trioworkers.ui.rtvi._encoding import Parcel, encode
 from trioworkers.ui.rtvi._frames import unwrap
-from trioworkers.ui.rtvi._letters import Letters
+from trioworkers.ui.rtvi._letters import BATCH, Letters
 from trioworkers.ui.rtvi._protocol import Dialect
 
 
@@ -27,8 +27,8 @@ def update(number, *, is_chunk=False, worker="w"):
 
 def drain(letters):
     found = []
-    while (body := letters.pop()) is not None:
-        found.append(body)
+    while batch := letters.take():
+        found += batch
     return found
 
 
@@ -52,6 +52,30 @@ def test_newest_chunks_wait():
         letters.put(b"%d" % number, update(number, is_chunk=True))
     assert drain(letters) == [b"%d" % number for number in range(10, MAX_CHUNKS + 10)]
     assert letters.merged == 10
+
+
+def test_large_chunks_leave_room_and_drop_nobody():
+    """The oldest of the same worker go; a reply always has its place."""
+    letters = Letters(max_bytes=100)
+    for number in range(30):
+        letters.put(b"%010d" % number, update(number, is_chunk=True))
+    letters.put(b"o" * 10, update(0, is_chunk=True, worker="other"))
+    letters.put(b"reply" * 10)
+    assert drain(letters) == [*(b"%010d" % number for number in range(25, 30)), b"reply" * 10]
+    assert letters.merged == 26
+    letters.put(b"x" * 1000, update(30, is_chunk=True))
+    assert drain(letters) == [b"x" * 1000]
+
+
+def payload(frame):
+    """Return what is in an unmasked WebSocket frame."""
+    head = {126: 4, 127: 10}.get(frame[1], 2)
+    return frame[head:]
+
+
+def told(message, dialect):
+    """Return what a client is told."""
+    return orjson.loads(payload(Parcel(message).framed(dialect, binary=False)))
 
 
 @pytest.mark.parametrize("limits", [{"limit": 3}, {"max_bytes": 10}])
@@ -107,7 +131,7 @@ def test_recursion_is_replaced():
 def test_labels_and_names_that_are_no_text():
     """A lone surrogate in a name or label becomes a question mark."""
     started = BusUIJobGroupStartedMessage("j", ("a\ud800", "b"), "l\udfff", source="desk")
-    message = orjson.loads(Parcel(started).encoded(Dialect.NEWER, binary=False))
+    message = told(started, Dialect.NEWER)
     assert message["data"]["workers"] == ["a?", "b"]
     assert message["data"]["label"] == "l?"
 
@@ -126,7 +150,7 @@ def test_labels_and_names_that_are_no_text():
 def test_status_words(status, word):
     """Clients know four of them; why is there if it did not complete."""
     ended = BusUIJobCompletedMessage("j", "w", status, None, "why", source="desk")
-    data = orjson.loads(Parcel(ended).encoded(Dialect.OLDER, binary=False))["data"]
+    data = told(ended, Dialect.OLDER)["data"]
     assert (data["kind"], data["status"]) == ("task_completed", word)
     assert ("error" in data) is (word != "completed")
 
@@ -135,18 +159,27 @@ def test_each_form_is_encoded_once():
     """All clients that are alike are sent the same bytes."""
     parcel = Parcel(update(1))
     for dialect in Dialect:
-        text = parcel.encoded(dialect, binary=False)
-        assert parcel.encoded(dialect, binary=False) is text
-        framed = parcel.encoded(dialect, binary=True)
-        assert parcel.encoded(dialect, binary=True) is framed
-        assert unwrap(framed) == text
+        text = parcel.framed(dialect, binary=False)
+        assert parcel.framed(dialect, binary=False) is text
+        framed = parcel.framed(dialect, binary=True)
+        assert parcel.framed(dialect, binary=True) is framed
+        assert (text[0], framed[0]) == (0x81, 0x82)  # whole, a text and a binary one
+        assert unwrap(payload(framed)) == payload(text)
+
+
+def test_what_is_sent_at_once_is_bounded():
+    """Many short messages, or a long one."""
+    letters = Letters()
+    for body in (b"a" * (BATCH - 1), b"b", b"c", b"d" * 2 * BATCH, b"e"):
+        letters.put(body)
+    assert [len(batch) for batch in iter(letters.take, [])] == [2, 2, 1]
 
 
 def test_other_messages():
     """Text and commands have forms of their own; what is for one client alone has none."""
     for message in (BusUITextMessage("t", source="d"), BusUICommandMessage("c", source="d")):
-        assert Parcel(message).encoded(Dialect.NEWER, binary=False)
-    assert Parcel(BusUIResponseMessage("r", source="d")).encoded(Dialect.NEWER, binary=True) is None
+        assert Parcel(message).framed(Dialect.NEWER, binary=False)
+    assert Parcel(BusUIResponseMessage("r", source="d")).framed(Dialect.NEWER, binary=True) is None
 
 
 @given(st.lists(st.tuples(st.sampled_from("ucep"), st.integers(0, 2), st.integers(0, 9))))
@@ -156,8 +189,7 @@ def test_ends_are_never_lost(events):
     put, got = [], []
     for what, worker, number in events:
         if what == "p":
-            body = letters.pop()
-            got += [body] if body is not None and body.startswith(b"end") else []
+            got += [body for body in letters.take() if body.startswith(b"end")]
         elif what == "e":
             put.append(b"end%d" % len(put))
             end = BusUIJobCompletedMessage("j", str(worker), JobStatus.COMPLETED, source="d")

@@ -452,3 +452,15 @@ async def test_logs_have_no_secrets(caplog):
     text = "\n".join(logged)
     for secret in (TOKEN, cookie["Cookie"].partition("=")[2], "a payload"):
         assert secret not in text
+
+
+async def test_strangers_pages_make_no_sessions():
+    """Else they could crowd out those of people who are away."""
+    async with serving() as served:
+        for path in ("/", "/session"):
+            answer = await fetch(served.port, path, {"Sec-Fetch-Site": "cross-site"})
+            assert answer.get("set-cookie") is None
+        assert answer.status == 403
+        assert served.server.statistics().sessions == 0
+        answer = await fetch(served.port, "/session", {"Sec-Fetch-Site": "same-origin"})
+        assert answer.status == 204

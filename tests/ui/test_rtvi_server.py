@@ -1,12 +1,15 @@
 """An RTVI server before real clients."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 import trio
 from rtvi_servers import PAGES, Desk, drained, fetch, serving, talking
 
 from trioworkers import JobError, WorkerRunner
+from trioworkers.ui._event_desk import MAX_SESSION_EVENTS
 from trioworkers.ui.rtvi import Page, RTVIServer, _server
 
 
@@ -208,17 +211,17 @@ async def test_services_answer_without_the_ui_worker():
 
 
 async def test_slow_request_stops_nobody():
-    """While one waits, others of the same client are answered; too many are refused."""
+    """While one waits, others are answered; too many of one client are refused."""
     async with serving() as served, talking(served) as talk:
-        for _ in range(100):
+        for _ in range(MAX_SESSION_EVENTS):
             await talk.send("client-message", {"t": "stuck"})
         await served.desk.stuck.wait()
         busy = await talk.ask("echo", 1)
         assert busy["type"] == "error-response"
         assert "busy" in busy["data"]["error"]
         async with talking(served) as other:
-            await other.ask("echo", 2)
-        assert served.server.statistics().requests == 100
+            assert (await other.ask("echo", 2))["type"] == "server-response"
+        assert served.server.statistics().requests == MAX_SESSION_EVENTS
     assert served.server.statistics().requests == 0
 
 
@@ -452,3 +455,13 @@ async def test_connections_are_bounded(monkeypatch):
         assert (await fetch(served.port)).status == 200
         await silent[1].aclose()
         assert (await talk.ask("echo", 1))["data"]["d"] == 1
+
+
+def test_made_up_names_are_unique_across_processes():
+    """So that two processes of one Redis bus can each have a server."""
+    code = "from trioworkers.ui.rtvi import RTVIServer; print(RTVIServer(ui_worker='desk').name)"
+    command = [sys.executable, "-c", code]
+    other = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    names = {other, *(RTVIServer(ui_worker="desk").name for _ in range(2))}
+    assert len(names) == 3
+    assert all(name.startswith("RTVIServer#") for name in names)

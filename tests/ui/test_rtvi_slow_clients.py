@@ -138,3 +138,30 @@ async def test_client_for_whom_too_much_waits_is_dropped(quick):
                 await good.ask("flood")
             await served.until(lambda now: now.clients == 1)
             assert served.server.statistics().clients_dropped == 1
+
+
+def frames_in(data):
+    """Yield opcode and length of each WebSocket frame of a server; all must be whole."""
+    while data:
+        size, head = {126: (data[2:4], 4), 127: (data[2:10], 10)}.get(data[1], (data[1:2], 2))
+        length = int.from_bytes(size, "big")
+        assert len(data) >= head + length
+        yield data[0] & 15, length
+        data = data[head + length :]
+
+
+async def test_client_that_closes_while_a_message_is_sent_gets_all_of_it():
+    """The answer to its close comes after the frame that was under way, and no others."""
+    async with serving() as served, talking(served) as good:
+        stream = await connect_raw(served.port)
+        async with stream:
+            await good.ask("flood")
+            await stream.send_all(masked_frame((1000).to_bytes(2, "big"), 8))
+            await trio.sleep(0.1)
+            data, was_cut = await read_all(stream)
+        assert not was_cut
+        kinds = [opcode for opcode, _ in frames_in(data)]
+        assert kinds[-1] == 8
+        assert set(kinds[:-1]) == {1}
+        assert len(kinds) < 20
+        await served.until(lambda now: now.clients == 1)

@@ -1,13 +1,20 @@
 """How an RTVI server ends, whatever goes on: clients are told, and nothing is left."""
 
+import os
 import random
-from contextlib import suppress
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+import attrs
 import pytest
 import trio
 import trio.testing
 from rtvi_fuzz import masked_frame, upgrade_request
-from rtvi_servers import Desk, Peer, Served, connect_raw, serving, talking
+from rtvi_servers import Desk, Peer, Served, connect_raw, fetch, serving, talking
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from trioworkers import BusEndWorkerMessage, WorkerRunner
@@ -169,3 +176,90 @@ async def test_nothing_is_left_running():
         assert await is_free(server.port)
     await trio.testing.wait_all_tasks_blocked()
     assert trio.lowlevel.current_statistics().tasks_living == before
+
+
+PROGRAM = """
+    import resource
+    import trio
+    from rtvi_servers import PAGES, Desk
+    from trioworkers import WorkerRunner
+    from trioworkers.ui.rtvi import RTVIServer
+
+    async def main():
+        options = {"messages_per_second": 10_000, "pages": PAGES}
+        server = RTVIServer(ui_worker="desk", **options)
+        await server.bind()
+        async with WorkerRunner() as runner:
+            await runner.add_workers(Desk(), server)
+            await server.wait_running()
+            print(server.port, flush=True)
+            await trio.sleep_forever()
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+    trio.run(main)
+"""
+
+
+@asynccontextmanager
+async def program():
+    """Run a server in a process of its own; yield that, and its port."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with tempfile.TemporaryFile() as errors:
+        child = await trio.lowlevel.open_process(
+            [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+        )
+        try:
+            with trio.fail_after(30):
+                yield child, int(await child.stdout.receive_some()), errors
+        finally:
+            child.kill()
+            with trio.move_on_after(10, shield=True):
+                await child.wait()
+            await trio.aclose_forcefully(child.stdout)
+
+
+def said(errors):
+    """Return what a program has written to standard error."""
+    errors.seek(0)
+    return errors.read().decode()
+
+
+async def test_control_c_closes_busy_clients_with_1001():
+    """Whatever the server does for them just then: the interrupt goes to the main Trio task."""
+    closed, busy = [], trio.Semaphore(0)
+
+    async def keep_busy(served):
+        async with talking(served) as talk:
+            with suppress(ConnectionClosed):
+                while True:
+                    await talk.ask("echo", "x" * 500)
+                    busy.release()
+            closed.append(talk.socket.close_code)
+
+    async with program() as (child, port, errors):
+        served = Served(None, attrs.make_class("At", ["port"])(port), None, [])
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(keep_busy, served)
+            for _ in range(100):
+                await busy.acquire()
+            child.send_signal(signal.SIGINT)
+        await child.wait()
+        assert closed == [1001] * 10
+        assert said(errors).rstrip().endswith("\nKeyboardInterrupt")
+
+
+async def test_too_many_files_are_no_end():
+    """Connections for which the system has no room wait until there is."""
+    async with program() as (_, port, errors):
+        async with AsyncExitStack() as streams:
+            for _ in range(80):
+                await streams.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
+            while True:
+                await trio.sleep(0.02)
+                if "can't accept" in said(errors):
+                    break
+        assert (await fetch(port)).status == 200

@@ -12,7 +12,7 @@ from trioworkers.ui import (
 )
 from trioworkers.ui import _board as board_module
 from trioworkers.ui._board import GroupBoard
-from trioworkers.ui._outbox import MAX_CHUNKS
+from trioworkers.ui._recent import MAX_CHUNK_BYTES, MAX_CHUNKS
 
 
 def started(job="j", workers=("a", "b"), **options):
@@ -70,6 +70,13 @@ def test_a_replay_has_what_is_needed_to_know_a_group():
     parts = [update("a", n, is_chunk=True) for n in range(MAX_CHUNKS + 7)]
     board = board_of(started(), *parts, update("a", 1), update("a", 2), ended("b"))
     assert list(board.cards["j"].replay()) == [started(), *parts[7:], update("a", 2), ended("b")]
+
+
+def test_a_board_keeps_little_of_large_streams():
+    """Who comes late doesn't need all of it, and there may be many groups."""
+    parts = [update("a", "x" * (MAX_CHUNK_BYTES // 2) + str(n), is_chunk=True) for n in range(5)]
+    board = board_of(started(), *parts)
+    assert list(board.cards["j"].replay()) == [started(), parts[-1]]
 
 
 def test_a_group_that_is_given_up_ends_for_each_member():

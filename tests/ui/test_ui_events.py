@@ -8,8 +8,8 @@ from ui_events import Events, responses_to
 from ui_stages import Desk, Peer, Server, on_stage
 
 from trioworkers import BaseWorker
-from trioworkers.ui import BaseUIWorker, BusUIEventMessage, BusUIResponseMessage, ui_event
-from trioworkers.ui._event_desk import MAX_EVENTS
+from trioworkers.ui import BaseUIWorker, BusUIEventMessage, BusUIResponseMessage
+from trioworkers.ui._event_desk import MAX_EVENTS, MAX_SESSION_EVENTS
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_what_a_handler_returns_is_the_response(event, data):
         ("object", "event 'object' failed: TypeError"),
         (
             "jump",
-            "worker 'desk' has no handler for event 'jump'; its events: 'break', 'echo', "
+            "worker 'desk' has no handler for event 'jump'; its events: 'ask', 'break', 'echo', "
             "'nothing', 'object', 'page', 'refuse', 'refuse twice', 'say', 'sleep', 'snapshot', "
             "'start', 'whose'",
         ),
@@ -57,6 +57,21 @@ def test_what_goes_wrong_with_an_event_is_told(event, error):
     assert response.error.startswith(error)
     assert "secret" not in response.error
     assert after.data == 1
+
+
+def test_what_went_wrong_with_a_job_that_a_handler_asked_for_is_told():
+    """As little of it as of what goes wrong in the handler."""
+
+    async def main():
+        desk, server = Events("desk"), Server()
+        async with on_stage(desk, server, Peer("a")):
+            await server.do("ask")
+            await trio.sleep(5)
+            assert [response.error for response in server.responses] == [
+                "worker 'a' raised: LookupError"
+            ]
+
+    run(main)
 
 
 def test_an_error_of_a_handler_is_logged_with_its_traceback(caplog):
@@ -134,6 +149,25 @@ def test_too_many_events_at_once_are_refused():
             await trio.sleep(2)
             assert [response.data for response in server.responses[2:]] == ["slept"] * MAX_EVENTS
             assert (await server.ask("echo", 1)).data == 1
+
+    run(main)
+
+
+def test_one_session_leaves_room_for_others():
+    """However many events it has handled, of slow handlers."""
+
+    async def main():
+        desk, server = Events("desk"), Server()
+        async with on_stage(desk, server):
+            for _ in range(MAX_EVENTS):
+                await server.do("sleep", 1, "s")
+            await wait_all_tasks_blocked()
+            refusal = "busy: 25 events of this session run; try again"
+            refused = MAX_EVENTS - MAX_SESSION_EVENTS
+            assert [response.error for response in server.responses] == [refusal] * refused
+            assert (await server.ask("echo", 1, "t")).data == 1
+            await trio.sleep(2)
+            assert (await server.ask("echo", 1, "s")).data == 1
 
     run(main)
 

@@ -6,7 +6,14 @@ from support import run
 from trio.testing import wait_all_tasks_blocked
 from ui_stages import Desk, Peer, Server, groups_ended, on_stage, story
 
-from trioworkers import BaseWorker, BusCancelWorkerMessage, JobError, JobGroupError, StoppedError, job
+from trioworkers import (
+    BaseWorker,
+    BusCancelWorkerMessage,
+    JobError,
+    JobGroupError,
+    StoppedError,
+    job,
+)
 from trioworkers.ui import BusUIJobCompletedMessage, BusUIJobGroupStartedMessage
 
 

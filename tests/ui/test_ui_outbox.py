@@ -11,7 +11,13 @@ from trioworkers.ui import (
     BusUIJobUpdateMessage,
     BusUITextMessage,
 )
-from trioworkers.ui._outbox import MAX_CHUNKS, MAX_WAITING, Outbox, Overflow
+from trioworkers.ui._outbox import (
+    MAX_CHUNKS,
+    MAX_STREAM_BYTES,
+    MAX_WAITING,
+    Outbox,
+    Overflow,
+)
 
 
 def update(member, number, *, job="j", chunk=False):
@@ -78,6 +84,22 @@ def test_of_a_stream_the_newest_parts_wait():
     for n in range(MAX_CHUNKS):
         outbox.put(chunk("a", n))
     assert outbox.merged == 10
+
+
+def test_of_streams_of_large_parts_fewer_wait():
+    """About as many bytes as may, of all streams; a single part in any case."""
+    third = "x" * (MAX_STREAM_BYTES // 3)
+    parts = [chunk("a", [third, {"number": n}]) for n in range(5)]
+    other = chunk("b", third)
+    assert taken(filled(*parts, other, text(1))) == [*parts[3:], text(1)]
+    assert taken(filled(*parts[:1], other, *parts[1:])) == [other, parts[-1]]
+    huge = chunk("a", third * 4)
+    assert taken(filled(*parts, huge)) == [huge]
+    outbox = filled(huge, other, end("a"), parts[0])
+    assert outbox.merged == 2
+    assert taken(outbox) == [huge, end("a")]
+    outbox.put(other)
+    assert taken(outbox) == [other]
 
 
 def test_all_streams_together_leave_half_of_the_room():

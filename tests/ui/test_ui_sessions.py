@@ -46,6 +46,38 @@ def test_a_session_does_not_leak_into_a_job_that_a_handler_asks_for():
     assert response.data == {"session": None}
 
 
+def test_a_session_does_not_leak_into_a_worker_that_a_handler_adds():
+    """What that worker does for others is none of that session's business."""
+
+    class Added(Desk):
+        async def start(self):
+            self.seen = [self.current_session]
+            self.nursery.start_soon(self.look)
+            await super().start()
+
+        async def look(self):
+            await trio.lowlevel.checkpoint()
+            self.seen.append(self.current_session)
+
+        async def on_job_request(self, message):
+            self.seen.append(self.current_session)
+
+    class Adding(Desk):
+        @ui_event("add")
+        async def add(self, message):
+            await self.add_workers(Added("added"))
+            return self.current_session
+
+    async def main():
+        desk, server = Adding("desk"), Server()
+        async with on_stage(desk, server) as runner:
+            assert (await server.ask("add", session="s")).data == "s"
+            await runner.call("added")
+            assert runner.get_worker("added").seen == [None, None, None]
+
+    run(main)
+
+
 def test_a_handler_has_nothing_of_who_sends_the_event():
     """Though that may be a job's handler: what it asks for is no part of that job."""
 

@@ -245,6 +245,9 @@ class BaseUIWorker(BaseWorker):
 
     def _make_responder(self, **parts: Any) -> Intake:
         self._event_context = parts["context"]
+        # The handler of an event may have added this worker.
+        self._event_context.run(current_session.set, None)
+        current_session.set(None)
         return super()._make_responder(**parts)
 
     def _observer(self, label: str | None, session: SessionChoice) -> UserGroupObserver:

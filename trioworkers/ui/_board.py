@@ -1,6 +1,5 @@
 """Which groups are in flight, for those who come late."""
 
-from collections import deque
 from collections.abc import Iterator
 
 import attrs
@@ -13,7 +12,8 @@ from ._messages import (
     BusUIJobGroupStartedMessage,
     BusUIJobUpdateMessage,
 )
-from ._outbox import MAX_CHUNKS
+from ._recent import Recent
+from ._sizes import size_of
 
 #: Groups that have ended of which news is known to be late.
 MAX_ENDED = 10_000
@@ -22,7 +22,7 @@ MAX_ENDED = 10_000
 @attrs.define(eq=False)
 class _Member:
     update: BusUIJobUpdateMessage | None = None
-    chunks: deque[BusUIJobUpdateMessage] = attrs.field(factory=lambda: deque(maxlen=MAX_CHUNKS))
+    chunks: Recent[BusUIJobUpdateMessage] = attrs.field(factory=Recent)
     completed: BusUIJobCompletedMessage | None = None
 
 
@@ -89,7 +89,7 @@ class GroupBoard:
         if isinstance(message, BusUIJobCompletedMessage):
             member.completed = message
         elif message.is_chunk:
-            member.chunks.append(message)
+            member.chunks.add(message, size_of(message.data))
         else:
             member.update = message
         return True

@@ -1,6 +1,7 @@
 """Takes what users do, and answers each of it."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any
@@ -30,6 +31,8 @@ logger = logging.getLogger("trioworkers.ui")
 
 #: Events of one worker that may be handled at once; more are refused.
 MAX_EVENTS = 100
+#: Those of one session, so that there is always room for others.
+MAX_SESSION_EVENTS = 25
 #: Characters of a person's reason that are passed on.
 MAX_REASON = 1000
 
@@ -48,6 +51,7 @@ class EventDesk:
       respond: Sends a response to the server of that name.
       handled: Called when a handler has ended.
       running: How many handlers run.
+      running_of: How many of them for each session.
       snapshots: What pages look like.
     """
 
@@ -58,6 +62,7 @@ class EventDesk:
     respond: Callable[[str, BusUIResponseMessage], None]
     handled: Callable[[], None]
     running: int = 0
+    running_of: Counter[str] = attrs.field(factory=Counter)
     snapshots: Snapshots = attrs.field(factory=Snapshots)
 
     def receive(
@@ -123,6 +128,8 @@ class EventDesk:
     ) -> None:
         if self.running >= MAX_EVENTS:
             raise JobError(f"busy: {self._name} handles {self.running} events; try again")
+        if message.session is not None and self.running_of[message.session] >= MAX_SESSION_EVENTS:
+            raise JobError(f"busy: {MAX_SESSION_EVENTS} events of this session run; try again")
         if nursery is None:
             raise JobError(f"{self._name} takes no events now: it does not run, or ends")
         what = f"event {shown(message.event_name)} of {self._name}"
@@ -131,7 +138,7 @@ class EventDesk:
             context.copy().run(lambda: start(self._handle, handler, message, name=what))
         except RuntimeError:  # which is how Trio says that a nursery has been closed
             raise JobError(f"{self._name} is stopping") from None
-        self.running += 1
+        self._count(message.session, 1)
 
     @enable_ki_protection
     async def _handle(self, handler: UIEventHandler, message: BusUIEventMessage) -> None:
@@ -144,9 +151,16 @@ class EventDesk:
         except Exception as failure:  # noqa: BLE001 - told to the client, and logged
             error = self._explain(failure, message)
         finally:
-            self.running -= 1
+            self._count(message.session, -1)
             self._answer(message, data, error)
             self.handled()
+
+    def _count(self, session: str | None, change: int) -> None:
+        self.running += change
+        if session is not None:
+            self.running_of[session] += change
+            if not self.running_of[session]:
+                del self.running_of[session]
 
     def _plain(self, result: object, message: BusUIEventMessage) -> object:
         """Return what a handler has returned as JSON has it."""

@@ -12,11 +12,13 @@ from ._messages import (
     BusUIJobUpdateMessage,
     BusUIMessage,
 )
+from ._recent import MAX_CHUNKS as MAX_CHUNKS
+from ._sizes import size_of
 
 #: Messages that may wait, besides those that others replace.
 MAX_WAITING = 5_000
-#: Parts of a stream of one member that may wait, or are told to somebody who comes late.
-MAX_CHUNKS = 50
+#: Bytes of all parts of streams that may wait, but for a single one; about.
+MAX_STREAM_BYTES = 16 * 2**20
 
 
 class Overflow(Exception):
@@ -29,7 +31,7 @@ class Outbox:
 
     An update that is newer takes the place of one of the same member that waits. Of the parts
     of a member's stream the newest `MAX_CHUNKS` wait, and all streams together take at most
-    half of the room. All other messages are kept, up to a limit.
+    half of the room, and `MAX_STREAM_BYTES`. All other messages are kept, up to a limit.
 
     Attributes:
       limit: How many may wait.
@@ -39,8 +41,9 @@ class Outbox:
     limit: int = MAX_WAITING
     merged: int = 0
     _waiting: dict[Hashable, BusUIMessage] = attrs.field(factory=dict)
-    _chunks: dict[tuple[str, str], deque[int]] = attrs.field(factory=dict)
+    _chunks: dict[tuple[str, str], deque[tuple[int, int]]] = attrs.field(factory=dict)
     _chunk_count: int = 0
+    _chunk_bytes: int = 0
     _number: int = 0
     _woken: bool = False
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
@@ -62,7 +65,7 @@ class Outbox:
             if not message.is_chunk:
                 key = member
                 self.merged += key in self._waiting
-            elif not self._make_room_for_chunk(member):
+            elif not self._make_room_for_chunk(member, size_of(message.data)):
                 self.merged += 1
                 return
         elif isinstance(message, BusUIJobCompletedMessage):
@@ -82,21 +85,29 @@ class Outbox:
             self.put(message)
         self.limit = limit + len(self._waiting) - before
 
-    def _make_room_for_chunk(self, member: tuple[str, str]) -> bool:
+    def _make_room_for_chunk(self, member: tuple[str, str], size: int) -> bool:
         """Note that the next number is that of a chunk; return False if it can't be added.
 
         One that is too many takes the place of the oldest of the same member.
         """
-        numbers = self._chunks.get(member)
-        if len(numbers or ()) >= MAX_CHUNKS or self._chunk_count >= self.limit // 2:
-            if not numbers:
-                return False
-            del self._waiting[numbers.popleft()]
+        numbers = self._chunks.setdefault(member, deque())
+        while numbers and (len(numbers) >= MAX_CHUNKS or self._lacks_room(size)):
+            number, freed = numbers.popleft()
+            del self._waiting[number]
             self._chunk_count -= 1
+            self._chunk_bytes -= freed
             self.merged += 1
-        self._chunks.setdefault(member, deque()).append(self._number)
+        if self._lacks_room(size):
+            return False
+        numbers.append((self._number, size))
         self._chunk_count += 1
+        self._chunk_bytes += size
         return True
+
+    def _lacks_room(self, size: int) -> bool:
+        """Whether a chunk of ``size`` bytes is too much, with those of all members that wait."""
+        too_large = self._chunk_bytes > 0 and self._chunk_bytes + size > MAX_STREAM_BYTES
+        return too_large or self._chunk_count >= self.limit // 2
 
     @property
     def has_room(self) -> bool:
@@ -122,6 +133,6 @@ class Outbox:
         taken = list(self._waiting.values())
         self._waiting.clear()
         self._chunks.clear()
-        self._chunk_count = 0
+        self._chunk_count = self._chunk_bytes = 0
         self._emptied.unpark_all()
         return taken

@@ -5,8 +5,10 @@ import re
 from ..bus import JobStatus
 from ..jobs import JobOutcome
 
+# As `repr` writes a text.
+_NAME = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 #: How a `JobError` tells that a worker has raised: the type of what it has, and the text.
-_RAISED = re.compile(r"(worker .{1,200}? raised: \w+): .*", re.DOTALL)
+_RAISED = re.compile(rf"(worker {_NAME} raised: \w+): .*", re.DOTALL)
 
 
 def reason_for_users(outcome: JobOutcome) -> str | None:

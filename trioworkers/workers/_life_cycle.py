@@ -113,8 +113,11 @@ class LifeCycle:
                     self._begin(nursery, params, handlers)
                     await call_interruptible(self._worker.start)
                     await life.wait_stop()
-                except BaseException:
-                    engine.close(JobStatus.LOST, "crashed")
+                except BaseException as error:
+                    # A hook that crashes cancels the nursery, too.
+                    has_crashed = nursery.cancel_scope.cancel_called
+                    is_cancelled = isinstance(error, trio.Cancelled) and not has_crashed
+                    engine.close(JobStatus.LOST, "was cancelled" if is_cancelled else "crashed")
                     raise
                 finally:
                     engine.lanes.close()  # before the nursery refuses new Trio tasks

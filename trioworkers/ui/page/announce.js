@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 import { outcomeOf } from "./groups.js";
-import { counted } from "./text.js";
+import { counted, shorten } from "./text.js";
 
 /** Milliseconds in which what is to be read out is put together. */
 const GATHERED = 400;
@@ -20,6 +20,8 @@ export function announce(text) {
   waiting.push(text);
 }
 
+const name = ({ label }) => shorten(label, 80);
+
 const ENDS = {
   completed: "has completed",
   cancelled: "was cancelled",
@@ -31,10 +33,10 @@ const ENDS = {
 export function announceChanges(before, after) {
   for (const [id, card] of after.open) {
     if (!before.open.has(id)) {
-      announce(`${card.label}: started with ${counted(card.workers.size, "worker")}.`);
+      announce(`${name(card)}: started with ${counted(card.workers.size, "worker")}.`);
     }
   }
   for (const card of after.ended) {
-    if (before.open.has(card.id)) announce(`${card.label} ${ENDS[outcomeOf(card)]}.`);
+    if (before.open.has(card.id)) announce(`${name(card)} ${ENDS[outcomeOf(card)]}.`);
   }
 }

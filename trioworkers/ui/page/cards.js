@@ -1,5 +1,6 @@
 // Job groups as cards: those in flight, and those that have ended.
 
+import { now } from "./clock.js";
 import { byId, h, isUsable, keyed, place, setAttribute, setText, setUsable, show } from "./dom.js";
 import { factView } from "./facts.js";
 import { findingsView } from "./findings.js";
@@ -17,6 +18,7 @@ import {
 
 /** Workers of a group that are shown at first. */
 const FEW = 12;
+const LONGEST_REASON = 1000;
 
 const WORDS = {
   completed: "Completed",
@@ -130,12 +132,12 @@ function cardView(id, onCancel) {
     setAttribute(cancel, "aria-label", `${cancel.textContent} ${shorten(card.label, 80)}`);
     setUsable(cancel, !card.isCancelling && !isAway);
     const trouble = card.isLost
-      ? "The server was started anew and knows nothing of this group."
+      ? "The server knows nothing of this group any more: it has ended, or the server was started anew."
       : card.problem;
     setText(problem, trouble ?? "");
     show(problem, Boolean(trouble));
     if (card.endedAt !== null) setText(elapsed, duration(card.endedAt - card.startedAt));
-    else tick(card, Date.now());
+    else tick(card, now());
     if (card.workers !== last?.workers || card.isLost !== last.isLost) {
       last = card;
       drawRows();
@@ -167,7 +169,8 @@ function reasonOf({ workers }) {
 }
 
 /** Return a reason without the names that errors have: how it ended is said beside. */
-const plain = (reason) => capitalized((reason ?? "").replace(/^(JobError: |cancelled: )+/i, ""));
+const plain = (reason) =>
+  capitalized(shorten((reason ?? "").replace(/^(JobError: |cancelled: )+/i, ""), LONGEST_REASON));
 
 function rowView() {
   const name = h("span", { class: "name" });
@@ -200,7 +203,7 @@ function rowView() {
     setText(why, said);
     show(why, said !== "");
     const facts = factsOf(worker.response);
-    keyed(answer, facts, ([fact]) => fact, factView);
+    keyed(answer, facts, (fact) => facts.indexOf(fact), factView);
     show(answer, facts.length > 0);
     findings.update(worker);
   }

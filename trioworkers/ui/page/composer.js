@@ -13,7 +13,9 @@ export function setUpComposer(onText) {
     box.focus();
   });
   box.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    // 229: an input method is at work, also where the event says that it has just ended.
+    const isComposing = event.isComposing || event.keyCode === 229;
+    if (event.key !== "Enter" || event.shiftKey || isComposing) return;
     event.preventDefault();
     form.requestSubmit();
   });

@@ -5,7 +5,7 @@ import { byId, h } from "./dom.js";
 /** Lines that are kept. */
 const MOST_LINES = 200;
 
-const NAMES = { you: "You", panel: "Panel", trouble: "Not done" };
+const NAMES = { you: "You", panel: "Panel", trouble: "Problem" };
 
 /** Add a line; `who` is "you", "panel" or "trouble". */
 export function say(who, text) {

@@ -2,7 +2,7 @@
 
 import { h, keyed, setText, show } from "./dom.js";
 import { foundBy, ranked } from "./groups.js";
-import { number, readable } from "./text.js";
+import { number, readable, shorten } from "./text.js";
 
 /** Findings that are shown at first. */
 const FEW = 3;
@@ -50,9 +50,9 @@ function findingView({ data }) {
   const isPlace = typeof data?.where === "string" && typeof data?.excerpt === "string";
   const parts = isPlace
     ? [
-        h("span", { class: "where" }, data.where),
+        h("span", { class: "where" }, shorten(data.where, 200)),
         data.matches > 1 ? h("span", { class: "times" }, `×${number(data.matches)}`) : null,
-        h("span", { class: "excerpt" }, data.excerpt),
+        h("span", { class: "excerpt" }, shorten(data.excerpt, 1000)),
       ]
     : [h("span", { class: "excerpt" }, readable(data))];
   return { node: h("li", {}, ...parts), update() {} };

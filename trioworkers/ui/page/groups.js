@@ -1,11 +1,15 @@
 // What is known of job groups: a state, and what news makes of it. Nothing in here is drawn.
 
+import { now } from "./clock.js";
+import { shorten } from "./text.js";
+
 /** Groups that are kept after their end. */
 const MOST_ENDED = 50;
 /** Groups in flight that are kept; of further ones the oldest goes. */
 const MOST_OPEN = 500;
 /** Findings of a worker that are kept: the best. */
 const MOST_FINDINGS = 200;
+const LONGEST_LABEL = 300;
 
 /**
  * Nothing is known.
@@ -57,10 +61,10 @@ function begin(state, { job_id: id, workers, label, cancellable, at }) {
   if (state.ended.some((card) => card.id === id && !card.isLost)) return state;
   const card = {
     id,
-    label: typeof label === "string" && label.trim() ? label : "Untitled group",
+    label: (typeof label === "string" && shorten(label.trim(), LONGEST_LABEL)) || "Untitled group",
     cancellable: cancellable !== false,
     workers: new Map(workers.map(String).map((name) => [name, newWorker(name)])),
-    startedAt: typeof at === "number" ? at : Date.now(),
+    startedAt: typeof at === "number" ? at : now(),
     endedAt: null,
     isCancelling: false,
     isTold: true,
@@ -132,7 +136,7 @@ function end(state, id, at, changes = {}) {
   if (card === undefined) return state;
   const open = new Map(state.open);
   open.delete(id);
-  const endedAt = typeof at === "number" ? at : Date.now();
+  const endedAt = typeof at === "number" ? at : now();
   const last = { ...card, ...changes, endedAt, isCancelling: false };
   return { open, ended: [last, ...state.ended].slice(0, MOST_ENDED) };
 }

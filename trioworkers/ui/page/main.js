@@ -3,6 +3,7 @@
 import { announceChanges } from "./announce.js";
 import { drawState, tickState } from "./banner.js";
 import { Cards } from "./cards.js";
+import { now, setClock } from "./clock.js";
 import { setComposer, setUpComposer } from "./composer.js";
 import { say } from "./conversation.js";
 import { byId, setText, show } from "./dom.js";
@@ -12,7 +13,7 @@ import { PAUSE, Poll } from "./poll.js";
 import { Connection } from "./rtvi.js";
 import { exchange, setUpSignin, showSignin, takeToken } from "./signin.js";
 import { Tabs } from "./tabs.js";
-import { number, readable } from "./text.js";
+import { number, readable, shorten } from "./text.js";
 import { WorkersTab } from "./workers.js";
 
 /** Milliseconds in which a server that is back tells of the groups that it still has. */
@@ -92,7 +93,7 @@ async function begin() {
   isTokenUsed = false;
   showSignin(false);
   take({ kind: "connected" });
-  toldTimer = setTimeout(() => take({ kind: "told", at: Date.now() }), TOLD_WITHIN);
+  toldTimer = setTimeout(() => take({ kind: "told", at: now() }), TOLD_WITHIN);
   let hello = { tabs: ["groups"] };
   try {
     hello = await connection.ask("panel.hello");
@@ -100,6 +101,7 @@ async function begin() {
     // A server that isn't a panel's has groups alone.
   }
   if (!connection.isReady) return;
+  setClock(hello.now);
   if (typeof hello.title === "string" && hello.title) {
     setText(byId("title"), hello.title);
     document.title = `${hello.title} · trioworkers`;
@@ -148,9 +150,18 @@ function onMessage(type, data) {
 setUpComposer((text) => {
   const data = { content: text, options: {} };
   const isSent = connection.post("send-text", data, (why) => say("trouble", why));
-  if (isSent) say("you", text);
+  if (isSent) {
+    say("you", text);
+    makeSure(text);
+  }
   return isSent;
 });
+
+/** Say so if a text that was sent may not have arrived. */
+async function makeSure(text) {
+  if (await connection.hasRead()) return;
+  say("trouble", `It isn't known whether this has arrived: “${shorten(text, 80)}”.`);
+}
 
 /** Try again at once, now that there is hope. */
 function retry() {
@@ -189,7 +200,7 @@ window.addEventListener("hashchange", () => {
   else tabs.select(location.hash.slice(1));
 });
 setInterval(() => {
-  cards.tick(groups, Date.now());
+  cards.tick(groups, now());
   tickState(connection.state);
 }, TICK);
 

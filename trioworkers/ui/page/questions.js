@@ -1,8 +1,9 @@
 // What handlers of graphs want to know from a person.
 
 import { announce } from "./announce.js";
+import { now } from "./clock.js";
 import { h, isUsable, keyed, setAttribute, setText, setUsable, show } from "./dom.js";
-import { ago, counted, size } from "./text.js";
+import { ago, capitalized, counted, size } from "./text.js";
 import { fileType, textType, upload } from "./uploads.js";
 
 /** Draws the questions of `panel.graphs`. */
@@ -66,7 +67,12 @@ function questionView(
     { class: "card sheet question", "aria-labelledby": ids.title },
     h("header", { class: "card-head" }, h("h3", { id: ids.title }, `${worker} asks`), since),
     h("p", { class: "instruction" }, instruction),
-    h("p", { class: "muted" }, `Graph ${graph} · about `, h("code", {}, provenance)),
+    h(
+      "p",
+      { class: "muted about" },
+      h("span", {}, `Graph ${graph}`),
+      h("span", {}, "About ", h("code", {}, provenance)),
+    ),
     h(
       "form",
       { onsubmit: answer },
@@ -96,7 +102,7 @@ function questionView(
       setText(status, "Answered.");
     } catch (error) {
       setText(status, "");
-      setText(problem, error.message);
+      setText(problem, capitalized(error.message));
       setUsable(send, true);
     }
   }
@@ -120,6 +126,6 @@ function questionView(
     }
   }
 
-  const update = (question) => setText(since, `asked ${ago(Date.now() - question.asked_at)}`);
+  const update = (question) => setText(since, `asked ${ago(now() - question.asked_at)}`);
   return { node, update };
 }

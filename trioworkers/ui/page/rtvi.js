@@ -13,6 +13,9 @@ const MOST_POSTED = 200;
 
 let counter = 0;
 
+/** Nobody knows what became of a question. */
+class Unanswered extends Error {}
+
 /**
  * Talks to a server. Its state is one of `{name: "connecting"}`, `{name: "ready"}`,
  * `{name: "waiting", until}` with the time of the next try, `{name: "denied"}` when the server
@@ -39,8 +42,9 @@ export class Connection {
     this.state = { name: "closed" };
   }
 
+  /** Whether something can be sent. */
   get isReady() {
-    return this.state.name === "ready";
+    return this.state.name === "ready" && this.#socket.readyState === WebSocket.OPEN;
   }
 
   /** Connect now, unless it is, or is about to be. */
@@ -66,8 +70,8 @@ export class Connection {
    * @returns What it answers.
    * @throws Error with a text for a person: it can't, it is away, or it doesn't answer.
    */
-  ask(what, data = {}, patience = PATIENCE) {
-    if (!this.isReady) return Promise.reject(new Error("the server is away"));
+  ask(what, data = {}) {
+    if (!this.isReady) return Promise.reject(new Unanswered("the server is away"));
     const id = newId();
     return new Promise((resolve, reject) => {
       const end = (settle, value) => {
@@ -75,13 +79,26 @@ export class Connection {
         this.#questions.delete(id);
         settle(value);
       };
-      const timer = setTimeout(() => end(reject, new Error("the server didn't answer")), patience);
+      const timer = setTimeout(
+        () => end(reject, new Unanswered("the server didn't answer")),
+        PATIENCE,
+      );
       this.#questions.set(id, {
         resolve: (value) => end(resolve, value),
-        reject: (why) => end(reject, new Error(why)),
+        reject: (error) => end(reject, error),
       });
       this.#put(id, "client-message", { t: what, d: data });
     });
+  }
+
+  /** Return whether the server has read all that was sent until now; false if nobody knows. */
+  async hasRead() {
+    try {
+      await this.ask("panel.hello");
+    } catch (error) {
+      return !(error instanceof Unanswered);
+    }
+    return true;
   }
 
   /** Send a message that has no answer, unless it is an error; false if the server is away. */
@@ -111,7 +128,7 @@ export class Connection {
     else if (type === "server-response") this.#questions.get(id)?.resolve(data?.d);
     else if (type === "error-response" || (type === "error" && this.#knows(id))) {
       const why = typeof data?.error === "string" ? data.error : "it failed";
-      this.#questions.get(id)?.reject(why);
+      this.#questions.get(id)?.reject(new Error(why));
       this.#posted.get(id)?.(why);
       this.#posted.delete(id);
     } else this.#heed.message(type, data ?? {});
@@ -132,11 +149,7 @@ export class Connection {
 
   /** Leave a server that says nothing any more. */
   async #look(socket) {
-    let wasSilent = false;
-    const timer = setTimeout(() => (wasSilent = true), PATIENCE);
-    await this.ask("panel.hello", {}, PATIENCE + 1000).catch(() => {});
-    clearTimeout(timer);
-    if (wasSilent) this.#leave(socket);
+    if (!(await this.hasRead())) this.#leave(socket);
   }
 
   #leave(socket, code = 0) {
@@ -146,7 +159,7 @@ export class Connection {
     clearTimeout(this.#timer);
     clearInterval(this.#heart);
     for (const question of [...this.#questions.values()]) {
-      question.reject("the connection was lost");
+      question.reject(new Unanswered("the connection was lost"));
     }
     this.#posted.clear();
     if (code === DENIED) {

@@ -2,6 +2,7 @@
 
 const LONGEST = 400;
 const DEEPEST = 3;
+const LARGEST = 1e15;
 
 /** Return any JSON value as a short text. */
 export function readable(value, depth = 0) {
@@ -41,9 +42,9 @@ export function shorten(text, longest) {
   return points && points.length > longest ? `${points.slice(0, longest - 1).join("")}…` : text;
 }
 
-/** Return a number with its thousands set apart. */
+/** Return a number with its thousands set apart, or as a power of ten if it is very large. */
 export function number(value) {
-  return typeof value === "number" && Number.isFinite(value)
+  return typeof value === "number" && Math.abs(value) < LARGEST
     ? value.toLocaleString("en", { maximumFractionDigits: 2 })
     : String(value);
 }

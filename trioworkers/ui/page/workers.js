@@ -162,7 +162,7 @@ function remoteView() {
   const update = (one) => {
     setText(name, one.name);
     const parent = one.parent ? `, child of ${one.parent}` : "";
-    setText(where, ` on ${one.runner}${parent}${one.active ? "" : ", not active"}`);
+    setText(where, `on ${one.runner}${parent}${one.active ? "" : ", not active"}`);
   };
   return { node: h("li", {}, name, where), update };
 }

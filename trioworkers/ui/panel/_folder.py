@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,7 +25,8 @@ MAX_THREADS = 4
 class Folder:
     """Files below a directory that only this user can look into.
 
-    The directory is made when the first file is. What is done with files is done in threads,
+    The directory is made when the first file is, and anew if it has gone: systems remove old
+    temporary files. What is done with files is done in threads,
     and not given up half-way when it is cancelled.
 
     Attributes:
@@ -60,8 +62,8 @@ class Folder:
           OSError: It can't be written.
         """
         async with self._making:
-            if self._path is None:
-                self._path = await self._in_thread(_make, self.parent)
+            if self._path is None or not offset:
+                self._path = await self._in_thread(_made, self._path, self.parent)
         await self._in_thread(_write, self._path / name, offset, data)
 
     async def remove(self, name: str) -> None:
@@ -92,8 +94,21 @@ class Folder:
         return await trio.to_thread.run_sync(function, *args, limiter=self._threads)
 
 
-def _make(parent: str | None) -> Path:
+def _made(path: Path | None, parent: str | None) -> Path:
+    """Return the directory at ``path``, or a new one if somebody has tidied it away."""
+    if path is not None and _is_own(path):
+        return path
     return Path(tempfile.mkdtemp(prefix="panel-", dir=parent))
+
+
+def _is_own(path: Path) -> bool:
+    """Whether there is a directory of this user: not one that another has made in its place."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    is_of_user = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    return stat.S_ISDIR(found.st_mode) and is_of_user
 
 
 def _write(path: Path, offset: int, data: bytes) -> None:

@@ -17,6 +17,7 @@ _MODULES = (
     "announce",
     "banner",
     "cards",
+    "clock",
     "composer",
     "conversation",
     "dom",

@@ -1,6 +1,5 @@
 """`PanelServer`: an RTVI server with the page, and with what the page asks for."""
 
-import itertools
 import ssl
 from collections.abc import Iterable, Sequence
 from typing import TypedDict, Unpack
@@ -12,8 +11,6 @@ from ...workers import WorkerParams, WorkerRunner
 from ..rtvi import RTVIServer
 from ._pages import load_pages
 from ._services import PanelServices
-
-_numbers = itertools.count()
 
 
 class PanelOptions(TypedDict, total=False):
@@ -57,8 +54,7 @@ class PanelServer(RTVIServer):
         self._has_begun = False
         self._has_ended = trio.Event()
         super().__init__(
-            # Unique on the bus, as the runner's name is, also beside panels of other processes.
-            f"panel#{next(_numbers)}@{runner.name}" if name is None else name,
+            name,
             ui_worker=ui_worker,
             host=host,
             port=port,

@@ -105,6 +105,7 @@ class PanelServices:
             "tabs": list(TABS),
             "ui_worker": clip(self._ui_worker),
             "ui_worker_ready": self._ui_worker in self._runner.registry,
+            "now": int(self._runner.bus.clock() * 1000),
         }
 
     async def workers(self, _: ServiceRequest) -> dict[str, Any]:

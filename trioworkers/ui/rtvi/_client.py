@@ -6,6 +6,7 @@ from typing import Protocol
 
 import attrs
 import trio
+from trio.lowlevel import enable_ki_protection
 from websockets.exceptions import ConnectionClosed
 
 from .._messages import BusUIMessage
@@ -22,9 +23,8 @@ from ._conversation import (
     bot_ready,
     error_about,
 )
-from ._encoding import Parcel, encode
+from ._encoding import Parcel, encode, frame
 from ._errors import Denied
-from ._frames import wrap
 from ._letters import Letters
 from ._pacing import Pacer
 from ._sessions import Session
@@ -99,28 +99,30 @@ class Client:
         """
         dialect = self.conversation.dialect
         assert dialect is not None
-        body = parcel.encoded(dialect, binary=bool(self.conversation.binary))
-        if body is not None:
-            self._put(body, parcel.message, limited=limited)
+        framed = parcel.framed(dialect, binary=bool(self.conversation.binary))
+        if framed is not None:
+            self._put(framed, parcel.message, limited=limited)
 
     def say(self, say: Say) -> None:
         """Have a message of the server sent when there is time; never waits."""
         body = encode(say.kind, say.data, say.id)
-        self._put(wrap(body) if self.conversation.binary else body)
+        self._put(frame(body, binary=bool(self.conversation.binary)))
 
     def _put(
-        self, body: bytes, message: BusUIMessage | None = None, *, limited: bool = True
+        self, framed: bytes, message: BusUIMessage | None = None, *, limited: bool = True
     ) -> None:
         if self._closing is not None:
             return  # what comes now is of no use to it any more
-        is_stalled = trio.current_time() - self._sending_since > self.stall_timeout
-        if self._sending is not None and is_stalled:
+        if self._sending is not None and self._is_stalled():
             self._drop("it does not read")
             return
         try:
-            self.letters.put(body, message, limited=limited)
+            self.letters.put(framed, message, limited=limited)
         except Overflow:
             self._drop("too much waits for it: it reads too slowly")
+
+    def _is_stalled(self) -> bool:
+        return trio.current_time() - self._sending_since > self.stall_timeout
 
     def finish(self, code: int, reason: str) -> None:
         """Close the connection when what waits is sent; never waits."""
@@ -143,6 +145,7 @@ class Client:
 
     # Its life
 
+    @enable_ki_protection
     async def serve(self) -> None:
         """Serve it until it goes, or has to."""
         async with trio.open_nursery() as self.nursery:
@@ -165,6 +168,7 @@ class Client:
         if scope.cancel_called:
             await self.connection.cut()
 
+    @enable_ki_protection
     async def _discard(self) -> None:
         with suppress(ConnectionClosed):
             while True:
@@ -220,34 +224,37 @@ class Client:
 
     # Writing
 
+    @enable_ki_protection
     async def _write_all(self) -> None:
         try:
             while True:
-                while (body := self.letters.pop()) is not None:
-                    await self._send(body)
-                if self._closing is not None:
-                    break
                 await self.letters.wait()
+                if batch := self.letters.take():
+                    await self._send(batch[0] if len(batch) == 1 else b"".join(batch))
+                    self.host.counters.messages_sent += len(batch)
+                elif self._closing is not None:
+                    break
         except ConnectionClosed:
             pass
         self.nursery.cancel_scope.cancel()
 
-    async def _send(self, body: bytes) -> None:
-        """Send a message; drop the client if that takes too long."""
+    async def _send(self, frames: bytes) -> None:
+        """Send messages; drop the client if that takes too long."""
+        sent = self.connection.send_nowait(frames)
+        self.host.counters.bytes_sent += len(frames)
+        if sent == len(frames):
+            return
         self._sending_since = trio.current_time()
         deadline = self._sending_since + self.stall_timeout + GRACE
         with trio.CancelScope(deadline=deadline) as self._sending:
-            await self.connection.send(body, text=not self.conversation.binary)
+            await self.connection.send_rest(frames, sent)
         scope, self._sending = self._sending, None
         if scope.cancelled_caught:
-            self._drop("it does not read")
             await self.connection.cut()
-            return
-        self.host.counters.messages_sent += 1
-        self.host.counters.bytes_sent += len(body)
-        if trio.current_time() - self._sending_since > self.stall_timeout:
+        if scope.cancelled_caught or self._is_stalled():
             self._drop("it does not read")
 
+    @enable_ki_protection
     async def _keep_alive(self) -> None:
         """Drop the client if it is gone without a word."""
         with suppress(ConnectionClosed):

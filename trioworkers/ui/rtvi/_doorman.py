@@ -90,7 +90,7 @@ class Doorman:
         if path != "/":
             raise Refused(HTTPStatus.NOT_FOUND, "WebSockets are at /.")
         knows_token = self.gate.knows_token(headers)
-        session = self._session_of(headers, knows_token=knows_token)
+        session = self._session_of(headers, recall=self.gate.token is None or knows_token)
         if self.is_full():
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "There are too many clients already.")
         # Where there is a token, only who knows it gets a cookie.
@@ -100,19 +100,21 @@ class Doorman:
     def _open_session(self, headers: HeaderMap) -> Response:
         """Exchange the token for a cookie."""
         knows_token = self.gate.knows_token(headers)
-        session = self._session_of(headers, knows_token=knows_token)
+        session = self._session_of(headers, recall=self.gate.token is None or knows_token)
         if self.gate.token is not None and not knows_token and session is None:
             raise Refused(
                 HTTPStatus.UNAUTHORIZED, "This server wants a token: `Authorization: Bearer TOKEN`."
             )
+        if session is None and not knows_token and _is_cross_site(headers):
+            raise Refused(HTTPStatus.FORBIDDEN, "Pages from elsewhere get no sessions.")
         session = session or self.sessions.open(lasting=True)
         return response(HTTPStatus.NO_CONTENT, headers=[self._cookie(session)])
 
     def _page_cookies(self, headers: HeaderMap) -> list[tuple[str, str]]:
         """Return the cookie of a new session for a browser that has none."""
-        if self.gate.token is not None or self._session_of(headers, knows_token=False) is not None:
+        if self.gate.token is not None or self._session_of(headers, recall=True):
             return []
-        if any(value.lower() == "cross-site" for value in headers.get_all("Sec-Fetch-Site")):
+        if _is_cross_site(headers):
             return []  # who follows a link from elsewhere may have a cookie, which isn't sent
         return [self._cookie(self.sessions.open(lasting=True))]
 
@@ -126,24 +128,31 @@ class Doorman:
         value = f"{self._cookie_name}={session.secret}; HttpOnly; SameSite=Strict; Path=/{secure}"
         return "Set-Cookie", value
 
-    def _session_of(self, headers: HeaderMap, *, knows_token: bool) -> Session | None:
-        """Return the session that a cookie is of.
+    def _session_of(self, headers: HeaderMap, *, recall: bool) -> Session | None:
+        """Return the session of a cookie, if there is one.
 
-        The cookie may be of before a restart of the server. Where there is a token, a cookie
-        proves that its session knows it; so such an older one counts for those alone who know it.
+        Args:
+          headers: Of the request.
+          recall: Whether that may be a session of which this server doesn't know.
         """
-        may_recall = knows_token or self.gate.token is None
-        for line in headers.get_all("Cookie"):
-            for pair in line.split(";"):
-                name, _, value = pair.strip().partition("=")
-                if name != self._cookie_name:
-                    continue
-                session = self.sessions.find(value)
-                if session is None and may_recall and is_secret(value):
-                    session = self.sessions.recall(value)
-                if session is not None:
-                    return session
+        pairs = [
+            pair.strip().partition("=")[::2]
+            for line in headers.get_all("Cookie")
+            for pair in line.split(";")
+        ]
+        values = [value for name, value in pairs if name == self._cookie_name]
+        for value in values:
+            if session := self.sessions.find(value):
+                return session
+        if recall:
+            for value in filter(is_secret, values):
+                return self.sessions.recall(value)
         return None
+
+
+def _is_cross_site(headers: HeaderMap) -> bool:
+    """Whether a browser says that a page from elsewhere, or a link in one, is behind a request."""
+    return any(value.lower() == "cross-site" for value in headers.get_all("Sec-Fetch-Site"))
 
 
 def refuse(error: Refused) -> Response:

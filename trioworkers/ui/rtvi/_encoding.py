@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import orjson
+from websockets.frames import Frame, Opcode
 
 from ...bus import JobStatus
 from .._messages import (
@@ -125,6 +126,17 @@ def encode(kind: str, data: Any, message_id: MessageId = None) -> bytes:
     return orjson.dumps(_replaced(message, f"this can't be shown: {problem}"))
 
 
+def frame(text: bytes, *, binary: bool) -> bytes:
+    """Return the WebSocket frame with a message: a server's, so it is alike for all clients.
+
+    Args:
+      text: The message, as JSON.
+      binary: Whether in protobuf.
+    """
+    made = Frame(Opcode.BINARY, wrap(text)) if binary else Frame(Opcode.TEXT, text)
+    return made.serialize(mask=False)
+
+
 def _replaced(message: dict[str, Any], problem: str) -> dict[str, Any]:
     """Return ``message`` with what can't be encoded replaced, as little as possible."""
 
@@ -160,21 +172,27 @@ class Parcel:
     """A message for many clients, and what it is as bytes."""
 
     message: BusUIMessage
-    _encoded: dict[tuple[Dialect, bool], bytes | None] = attrs.field(init=False, factory=dict)
+    _text: dict[Dialect, bytes | None] = attrs.field(init=False, factory=dict)
+    _framed: dict[tuple[Dialect, bool], bytes | None] = attrs.field(init=False, factory=dict)
 
-    def encoded(self, dialect: Dialect, *, binary: bool) -> bytes | None:
-        """Return it as a client is told, which is the same object for all that are alike.
+    def framed(self, dialect: Dialect, *, binary: bool) -> bytes | None:
+        """Return what a client is sent, which is the same object for all that are alike.
 
         Args:
           dialect: What the client speaks.
-          binary: Whether in a protobuf frame.
+          binary: Whether in protobuf.
+
+        Returns:
+          A WebSocket frame; None if it is nothing for clients.
         """
         key = dialect, binary
-        if key not in self._encoded:
-            if binary:
-                text = self.encoded(dialect, binary=False)
-                self._encoded[key] = wrap(text) if text is not None else None
-            else:
-                body = body_of(self.message, dialect)
-                self._encoded[key] = encode(*body) if body is not None else None
-        return self._encoded[key]
+        if key not in self._framed:
+            text = self._text_in(dialect)
+            self._framed[key] = frame(text, binary=binary) if text is not None else None
+        return self._framed[key]
+
+    def _text_in(self, dialect: Dialect) -> bytes | None:
+        if dialect not in self._text:
+            body = body_of(self.message, dialect)
+            self._text[dialect] = encode(*body) if body is not None else None
+        return self._text[dialect]

@@ -51,7 +51,7 @@ class Hub:
         for message in session.take_missed(now):
             listener.tell(Parcel(message), limited=False)
         for card in list(self.board.cards.values()):
-            if card.started.session == session.id:  # it may have begun before an earlier server
+            if card.started.session == session.id:  # it may be recalled only now
                 self.sessions.group_began(session, card.started.job_id)
             if self._sees(session, card.started):
                 for parcel in self._replay(card):

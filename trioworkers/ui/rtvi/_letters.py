@@ -9,6 +9,8 @@ import trio
 from .._messages import BusUIJobCompletedMessage, BusUIJobUpdateMessage, BusUIMessage
 from .._outbox import MAX_CHUNKS, MAX_WAITING, Overflow
 
+#: Bytes that are sent at once, if there are so many; a message that is longer is sent whole.
+BATCH = 16 * 1024
 #: Bytes that may wait.
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -18,7 +20,8 @@ class Letters:
     """Encoded messages, in the order in which they came, for one client.
 
     What `Outbox` says of messages holds here of what they are as bytes. The newest update of a
-    member is sent in the place of the one that waits, of the parts of a stream the newest.
+    member is sent in the place of the one that waits, of the parts of a stream the newest, as
+    far as half of the room is left to all else.
 
     Args:
       limit: How many may wait.
@@ -58,11 +61,12 @@ class Letters:
         key: Hashable = self._number
         if isinstance(message, BusUIJobUpdateMessage):
             member = message.job_id, message.worker_name
-            if message.is_chunk:
-                self._add_chunk(member)
-            else:
+            if not message.is_chunk:
                 key = member
                 self.merged += key in self._waiting
+            elif not self._make_room_for_chunk(member, len(body), limited=limited):
+                self.merged += 1
+                return
         elif isinstance(message, BusUIJobCompletedMessage):
             self._chunks.pop((message.job_id, message.worker_name), None)
         replaced = self._waiting.get(key)
@@ -74,14 +78,26 @@ class Letters:
         self._bytes = size
         self._changed.unpark_all()
 
-    def _add_chunk(self, member: tuple[str, str]) -> None:
+    def _make_room_for_chunk(self, member: tuple[str, str], size: int, *, limited: bool) -> bool:
+        """Note that the next number is that of a chunk; return False if it can't be added.
+
+        Those that are too many go, the oldest of the same member first.
+        """
         numbers = self._chunks.setdefault(member, deque())
-        numbers.append(self._number)
-        if len(numbers) > MAX_CHUNKS:
-            dropped = self._waiting.pop(numbers.popleft(), None)
+        while numbers and (len(numbers) >= MAX_CHUNKS or (limited and self._lacks_room(size))):
+            dropped = self._waiting.pop(numbers.popleft(), None)  # None: it was sent
             if dropped is not None:
                 self.merged += 1
                 self._bytes -= len(dropped)
+        if limited and self._lacks_room(size):
+            return False
+        numbers.append(self._number)
+        return True
+
+    def _lacks_room(self, size: int) -> bool:
+        """Whether a chunk of ``size`` bytes is too much: half of the room is for all else."""
+        is_too_large = self._bytes + size > self.max_bytes // 2
+        return bool(self._waiting) and (is_too_large or len(self._waiting) >= self.limit // 2)
 
     def clear(self) -> None:
         """Forget what waits."""
@@ -96,15 +112,22 @@ class Letters:
 
     async def wait(self) -> None:
         """Wait until there is something, or until `wake`. Always a checkpoint."""
-        await trio.lowlevel.checkpoint()
-        if not self._waiting and not self._woken:
+        if self._waiting or self._woken:
+            await trio.lowlevel.checkpoint()
+        else:
             await self._changed.park()
 
-    def pop(self) -> bytes | None:
-        """Return what has waited longest, or None."""
-        if not self._waiting:
+    def take(self) -> list[bytes]:
+        """Return what has waited longest: as many as are no more than `BATCH`, or one."""
+        taken: list[bytes] = []
+        size = 0
+        while self._waiting:
+            _, body = self._waiting.popitem(last=False)
+            size += len(body)
+            taken.append(body)
+            if size >= BATCH:
+                break
+        else:
             self._chunks.clear()
-            return None
-        _, body = self._waiting.popitem(last=False)
-        self._bytes -= len(body)
-        return body
+        self._bytes -= size
+        return taken

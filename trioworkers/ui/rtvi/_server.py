@@ -2,16 +2,14 @@
 
 import itertools
 import logging
+import secrets
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any
 
 import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 from websockets.http11 import Request, Response
-from websockets.trio.server import Server, ServerConnection, serve
 
 from ...bus import BackgroundNursery, BusMessage, Hook
 from ...errors import CodecError, TrioWorkersError
@@ -25,11 +23,11 @@ from ._conversation import Ask, Cancel, Conversation
 from ._doorman import Doorman, refuse
 from ._errors import Denied
 from ._gate import Gate, Refused, in_url
-from ._http import Page, secure
+from ._http import Page
 from ._hub import Hub
-from ._limited import LimitedListener, Slots
 from ._listening import WILDCARDS, listen
 from ._pacing import Pacer
+from ._reception import Reception
 from ._requests import Requests
 from ._services import Service, ServiceRequest, answer, check_services
 from ._sessions import Session, Sessions
@@ -37,17 +35,16 @@ from ._settings import Settings, check_pages, texts
 from ._statistics import Counters, RTVIServerStatistics
 
 logger = logging.getLogger("trioworkers.ui.rtvi")
-#: Its debug messages would have tokens and payloads in them.
-_websockets_logger = logging.getLogger("trioworkers.ui.rtvi.websockets")
-_websockets_logger.setLevel(logging.WARNING)
 
 #: Seconds that clients have, when the server stops, to read what waits, and to close.
 CLOSE_SECONDS = 3.0
 #: Connections that are no clients yet: in the handshake, or for a page.
 MAX_HANDSHAKES = 128
-#: Seconds for a request, or for a handshake.
-OPEN_SECONDS = 10.0
 GOING_AWAY = 1001
+
+_numbers = itertools.count(1)
+#: Names are unique on the bus, also beside those of other processes.
+_here = secrets.token_hex(4)
 
 
 class RTVIServer(BaseWorker):
@@ -59,7 +56,7 @@ class RTVIServer(BaseWorker):
     read is dropped.
 
     Args:
-      name: As of any worker.
+      name: As of any worker; one that is made up is unique beside those of other processes, too.
       ui_worker: The name of the `BaseUIWorker`. It may come later, go, and come back.
       host: Where to listen. Anything but this machine itself needs a ``token``.
       port: 0 for any that is free.
@@ -104,6 +101,8 @@ class RTVIServer(BaseWorker):
         services: Mapping[str, Service] | None = None,
         on_client_left: Callable[[Session, str], object] | None = None,
     ) -> None:
+        if name is None:
+            name = f"{type(self).__name__}#{next(_numbers)}@{_here}"
         super().__init__(name)
         self._settings = Settings(
             host,
@@ -135,11 +134,17 @@ class RTVIServer(BaseWorker):
         self._port: int | None = None
         self._doorman: Doorman | None = None
         self._nursery: trio.Nursery | None = None
+        self._reception = Reception(
+            max_clients + MAX_HANDSHAKES,
+            ssl_context,
+            max_message_bytes,
+            GRACE,
+            self._receive_request,
+            self._serve_client,
+        )
         self._serving = trio.CancelScope(shield=True)
-        self._is_serving = trio.Event()
-        self._is_over = trio.Event()
+        self._has_served: trio.Event | None = None
         self._stopping = False
-        self._server: Server | None = None
 
     # Where it is
 
@@ -244,40 +249,19 @@ class RTVIServer(BaseWorker):
         """Serve clients, attach to the UI worker, and announce itself as ready."""
         assert self._nursery is not None
         # Outside the worker's own nursery: clients are told before they are cut off.
-        self._nursery.start_soon(self._serve)
-        await self._is_serving.wait()
+        self._has_served = trio.Event()
+        self._nursery.start_soon(self._serve, self._has_served)
         self.nursery.start_soon(self._attachment.keep)
         await super().start()
 
-    async def _serve(self) -> None:
+    @enable_ki_protection
+    async def _serve(self, has_served: trio.Event) -> None:
         """Accept connections until `cleanup`, deaf to all else."""
-        settings = self._settings
-        slots = Slots(settings.max_clients + MAX_HANDSHAKES)
-        # A listener of its own kind will do, whatever the annotation says.
-        listeners: list[Any] = [LimitedListener(listener, slots) for listener in self._listeners]
-        start = partial(
-            serve,
-            self._handle,
-            listeners=listeners,
-            ssl=settings.ssl_context,
-            compression=None,
-            process_request=self._receive_request,
-            process_response=_finish_response,
-            server_header=None,
-            open_timeout=OPEN_SECONDS,
-            ping_interval=None,
-            close_timeout=GRACE,
-            max_size=settings.max_message_bytes,
-            logger=_websockets_logger,
-            create_connection=Connection,
-        )
         try:
             with self._serving:
-                async with trio.open_nursery() as nursery:
-                    self._server = await nursery.start(start)
-                    self._is_serving.set()
+                await self._reception.run(self._listeners)
         finally:
-            self._is_over.set()
+            has_served.set()
 
     def begin_ending(self) -> None:
         """Let go of the UI worker, if it doesn't end too.
@@ -298,18 +282,17 @@ class RTVIServer(BaseWorker):
 
     async def _stop_serving(self) -> None:
         self._stopping = True
-        if self._server is not None:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(partial(self._server.aclose, close_connections=False))
-                for client in self._clients.values():
-                    client.finish(GOING_AWAY, "the server stops")
-                with trio.move_on_after(CLOSE_SECONDS):
-                    await trio.lowlevel.checkpoint()
-                    while self._clients:
-                        await self._client_left.park()
-                nursery.cancel_scope.cancel()
-            self._serving.cancel()
-            await self._is_over.wait()
+        if self._has_served is None:
+            return
+        self._reception.close()
+        for client in self._clients.values():
+            client.finish(GOING_AWAY, "the server stops")
+        with trio.move_on_after(CLOSE_SECONDS):
+            await trio.lowlevel.checkpoint()
+            while self._clients:
+                await self._client_left.park()
+        self._serving.cancel()
+        await self._has_served.wait()
 
     def abandon(self) -> None:
         """Leave the bus if the server was attached but never ran."""
@@ -318,8 +301,7 @@ class RTVIServer(BaseWorker):
 
     # Requests and connections
 
-    def _receive_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        assert isinstance(connection, Connection)
+    def _receive_request(self, connection: Connection, request: Request) -> Response | None:
         assert self._doorman is not None
         try:
             entry = self._doorman.receive(request, connection.own_address)
@@ -332,9 +314,8 @@ class RTVIServer(BaseWorker):
         connection.entry = entry
         return None
 
-    async def _handle(self, connection: ServerConnection) -> None:
+    async def _serve_client(self, connection: Connection) -> None:
         """Serve a client, from after the handshake until it has gone."""
-        assert isinstance(connection, Connection)
         settings = self._settings
         rate = settings.messages_per_second
         client = Client(
@@ -393,6 +374,7 @@ class RTVIServer(BaseWorker):
             assert client.session is not None
             await self._tell_ui_worker(client, ask, client.session.id)
 
+    @enable_ki_protection
     async def _run_service(
         self, client: Client, service: Service, request_id: str, ask: Ask
     ) -> None:
@@ -459,7 +441,3 @@ class RTVIServer(BaseWorker):
         lost = "the worker behind this server was lost"
         self._hub.give_up(lost, at=int(self.bus.clock() * 1000), now=trio.current_time())
         self._requests.refuse_all(lost)
-
-
-def _finish_response(_: ServerConnection, __: Request, response: Response) -> Response:
-    return secure(response)

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import attrs
+from trio.lowlevel import disable_ki_protection
 
 from ...errors import JobError
 from ...jobs import check_name
+from .._reasons import without_details
 from ._errors import Denied
 from ._sessions import Session
 
@@ -29,11 +31,12 @@ class ServiceRequest:
     data: Any
 
 
-#: Returns the answer: a JSON value. `JobError` and `ValueError` are told to the client, text and
-#: all; of other exceptions it is told no more than the name.
+#: Returns the answer: a JSON value. The text of a `JobError` or `ValueError` is told to the client,
+#: but not that of an exception in another worker; of other exceptions it is told the name alone.
 Service = Callable[[ServiceRequest], Awaitable[object]]
 
 
+@disable_ki_protection  # a service is as any handler
 async def answer(name: str, service: Service, request: ServiceRequest) -> object:
     """Return what ``service`` answers.
 
@@ -43,7 +46,7 @@ async def answer(name: str, service: Service, request: ServiceRequest) -> object
     try:
         return await service(request)
     except (JobError, ValueError) as error:
-        raise Denied(str(error)) from None
+        raise Denied(without_details(str(error))) from None
     except Exception as error:
         logger.exception("service %r failed", name)
         raise Denied(f"{name} failed: {type(error).__name__}") from None

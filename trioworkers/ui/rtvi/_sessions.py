@@ -14,13 +14,7 @@ from .._messages import BusUIGroupMessage
 MAX_IDLE = 1_000
 #: Groups that ended while nobody was there, which a session keeps, and for how many seconds.
 MAX_MISSED, MISSED_SECONDS = 20, 300.0
-
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-def is_secret(value: str) -> bool:
-    """Whether something looks like the secret of a session."""
-    return _SECRET.fullmatch(value) is not None
 
 
 @attrs.define(eq=False)
@@ -29,6 +23,7 @@ class Session:
 
     Attributes:
       id: What it is called on the bus. No secret, and of no use to a client.
+      secret: By which clients join it; None if none can.
       clients: How many are connected.
       groups: The job ids of its groups in flight.
       used: Whether it has ever had a client.
@@ -37,7 +32,7 @@ class Session:
     id: str
     secret: str | None = attrs.field(repr=False)
     clients: int = 0
-    groups: set[str] = attrs.field(factory=set)
+    groups: set[str] = attrs.field(factory=set, repr=False)
     used: bool = False
     _missed: deque[tuple[float, tuple[BusUIGroupMessage, ...]]] = attrs.field(
         init=False, repr=False, factory=lambda: deque(maxlen=MAX_MISSED)
@@ -92,9 +87,14 @@ class Sessions:
         return self._add(Session(secrets.token_hex(16), None))
 
     def recall(self, secret: str) -> Session:
-        """Return the session with that secret; it had the same id at an earlier server."""
-        id_ = hashlib.sha256(f"trioworkers session {secret}".encode()).hexdigest()[:32]
-        return self.find(secret) or self._add(Session(id_, secret))
+        """Return the session with a secret, though it may be forgotten, or of another server.
+
+        Its name follows from the secret, so the groups that it has begun are still its own.
+
+        Args:
+          secret: One that `is_secret`. Whoever knows it is taken for a client of the session.
+        """
+        return self.find(secret) or self._add(Session(_id_of(secret), secret))
 
     def _add(self, session: Session) -> Session:
         self._by_id[session.id] = session
@@ -151,3 +151,12 @@ class Sessions:
         if session.secret is not None:
             self._by_secret.pop(session.secret, None)
         self.forgotten(session.id)
+
+
+def is_secret(value: str) -> bool:
+    """Whether ``value`` looks like the secret of a session."""
+    return _SECRET.fullmatch(value) is not None
+
+
+def _id_of(secret: str) -> str:
+    return hashlib.sha256(b"trioworkers session " + secret.encode()).hexdigest()[:32]
