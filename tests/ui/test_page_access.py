@@ -1,16 +1,10 @@
 """The page in a real browser: by the keyboard alone, and as axe-core sees it."""
 
 import pytest
-from browsers import PHONE, WIDE, open_browser, open_page, violations
+from browsers import PHONE, WIDE, open_page, violations
 from page_children import open_page_child
 from playwright.sync_api import expect
 from visits import ask, go_to
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,20 +2,13 @@
 
 import re
 
-import pytest
-from browsers import AWAY, cut, open_browser, open_page
+from browsers import AWAY, cut, open_page
 from page_children import open_page_child
 from playwright.sync_api import expect
 from visits import ask, card, row
 
 TOKEN = "tok+en/with%20=signs"
 REFUSED = "401"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as browser:
-        yield browser
 
 
 def test_a_cut_connection_comes_back_with_the_groups_in_flight(browser, tmp_path):

@@ -2,17 +2,10 @@
 
 import re
 
-import pytest
-from browsers import open_browser, open_page
+from browsers import open_page
 from command_processes import running
 from playwright.sync_api import expect
 from visits import ask, card, row
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as browser:
-        yield browser
 
 
 def test_research_is_asked_for_watched_and_cancelled(browser, tmp_path):

@@ -5,16 +5,10 @@ import random
 import re
 
 import pytest
-from browsers import PHONE, open_browser, open_page
+from browsers import PHONE, open_page
 from page_children import EVIL, open_page_child
 from playwright.sync_api import expect
 from visits import ask, go_to
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

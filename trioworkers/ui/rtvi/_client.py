@@ -8,12 +8,12 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from .._messages import BusUIMessage
 from .._outbox import Overflow
 from ._connection import Connection
 from ._conversation import (
-    POLICY,
     Ask,
     Cancel,
     Close,
@@ -32,8 +32,6 @@ from ._statistics import Counters
 
 logger = logging.getLogger("trioworkers.ui.rtvi")
 
-#: Close codes: try again later; the server has had enough.
-TRY_AGAIN, UNEXPECTED = 1013, 1011
 #: Seconds that a client has to end a send that took too long, and to close its side.
 GRACE = 5.0
 #: Seconds after which a client that says nothing is asked whether it is there, and in which it
@@ -130,7 +128,7 @@ class Client:
             self._closing = Close(code, reason)
             self.letters.wake()
 
-    def _drop(self, why: str, code: int = TRY_AGAIN) -> None:
+    def _drop(self, why: str, code: int = CloseCode.TRY_AGAIN_LATER) -> None:
         """Send nothing more; close the connection once the send under way is over, or cut it."""
         if self._dropped:
             return
@@ -182,7 +180,7 @@ class Client:
                 with trio.move_on_after(AUTHENTICATION_SECONDS) as scope:
                     await self._read()
                 if scope.cancelled_caught:
-                    self.finish(POLICY, "authenticate first")
+                    self.finish(CloseCode.POLICY_VIOLATION, "authenticate first")
             while self._closing is None:
                 await self._read()
             await trio.sleep_forever()  # until what waits is sent
@@ -270,6 +268,6 @@ class Client:
                         await pong.wait()
                     if not waiting.cancelled_caught or self._heard != heard:
                         continue
-                self._drop("it is gone without a word", UNEXPECTED)
+                self._drop("it is gone without a word", CloseCode.INTERNAL_ERROR)
                 await self.connection.cut()
                 return

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import attrs
+from websockets.frames import CloseCode
 
 from .._messages import SNAPSHOT_EVENT, TEXT_EVENT
 from ._errors import BadMessage, Denied
@@ -23,9 +24,6 @@ from ._protocol import (
     shown,
     text_in,
 )
-
-#: What closes a connection: nobody has proved who it is; the client wants it so.
-POLICY, NORMAL = 1008, 1000
 
 
 @attrs.frozen
@@ -125,7 +123,7 @@ class Conversation:
             actions = [error_about(message_id, str(error))]
         self.refused += 1
         if not self.authenticated:
-            actions.append(Close(POLICY, "authenticate first"))
+            actions.append(Close(CloseCode.POLICY_VIOLATION, "authenticate first"))
         return actions
 
     def _authenticate(self, message: Incoming) -> list[Action]:
@@ -166,7 +164,7 @@ class Conversation:
         return [Say("authenticated", {}, message.id)]
 
     def _disconnect_bot(self, _: Incoming) -> list[Action]:
-        return [Close(NORMAL, "the client wished so")]
+        return [Close(CloseCode.NORMAL_CLOSURE, "the client wished so")]
 
     def _ui_event(self, message: Incoming) -> list[Action]:
         data = object_in(message.data, "ui-event")

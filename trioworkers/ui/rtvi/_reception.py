@@ -9,6 +9,7 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -24,7 +25,6 @@ _websockets_logger.setLevel(logging.WARNING)
 
 #: Seconds for a page, or for a handshake.
 OPEN_SECONDS = 10.0
-UNEXPECTED = 1011
 #: What `accept` says if the system has no room for another connection, and seconds until it is
 #: asked again.
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
@@ -142,7 +142,7 @@ class Reception:
         except Exception:
             logger.exception("a client could not be served")
             with trio.move_on_after(self.close_seconds):
-                await connection.aclose(UNEXPECTED, "the server has failed")
+                await connection.aclose(CloseCode.INTERNAL_ERROR, "the server has failed")
 
 
 def _finish(_: ServerConnection, __: Request, response: Response) -> Response:

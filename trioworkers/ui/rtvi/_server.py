@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from ...bus import BackgroundNursery, BusMessage, Hook
@@ -40,7 +41,6 @@ logger = logging.getLogger("trioworkers.ui.rtvi")
 CLOSE_SECONDS = 3.0
 #: Connections that are no clients yet: in the handshake, or for a page.
 MAX_HANDSHAKES = 128
-GOING_AWAY = 1001
 
 _numbers = itertools.count(1)
 #: Names are unique on the bus, also beside those of other processes.
@@ -286,7 +286,7 @@ class RTVIServer(BaseWorker):
             return
         self._reception.close()
         for client in self._clients.values():
-            client.finish(GOING_AWAY, "the server stops")
+            client.finish(CloseCode.GOING_AWAY, "the server stops")
         with trio.move_on_after(CLOSE_SECONDS):
             await trio.lowlevel.checkpoint()
             while self._clients:
@@ -330,7 +330,7 @@ class RTVIServer(BaseWorker):
         logger.info("client %s has come", client.id)
         try:
             if self._stopping:
-                client.finish(GOING_AWAY, "the server stops")
+                client.finish(CloseCode.GOING_AWAY, "the server stops")
             await client.serve()
         finally:
             self._forget(client)
